@@ -81,15 +81,15 @@ ROOMS = {
     "inspection.verdicts": ("inspection.evidence",),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.lag": ("inspection.networks",),
-    "inspection.networks": (*("inspection.measures", "inspection.report", "inspection.verdicts"),),
+    "inspection.networks": (
+        *("inspection.measures", "inspection.report", "inspection.trace", "inspection.verdicts"),
+    ),
     "inspection.report": (
         *("inspection.evidence", "inspection.measures", "inspection.verdicts"),
         "inspection.pictures",
         "inspection.trace",
     ),
-    "inspection.pictures": (
-        *("inspection.measures", "inspection.trace", "inspection.verdicts"),
-    ),
+    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
     "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),

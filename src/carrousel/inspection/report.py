@@ -19,6 +19,7 @@ from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
 from carrousel.inspection.measures.reach import Reach, lags_of
 from carrousel.inspection.measures.units import Units
 from carrousel.inspection.pictures.drawing import drawn
+from carrousel.inspection.pictures.every import Name, names_of
 from carrousel.inspection.pictures.findings import verdict
 from carrousel.inspection.pictures.notebook import fragment
 from carrousel.inspection.pictures.page import page
@@ -87,25 +88,32 @@ class Report:
         """
         write_whole(Path(path), page([("", self)], "one").encode())
 
-    def save_png(self, path: str | os.PathLike[str]) -> None:
-        """Write the pictures as one image, for slides and papers.
+    def save_png(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
+        """Write pictures as an image, for slides and papers.
+
+        Args:
+            path: the file, which is replaced if it exists.
+            picture: ``"curves"`` by lag, ``"errors"`` of each unit by time, ``"cells"`` by
+                half-life, or ``"traces"`` of one sequence; None: all of them.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
+            UnknownNameError: there is no such picture.
             UnwritableError: the file cannot be written.
 
         >>> report.save_png("net.png")  # doctest: +SKIP
         """
-        write_whole(Path(path), drawn([("", self)]))
+        write_whole(Path(path), drawn([("", self)], names_of(picture)))
 
-    def save_svg(self, path: str | os.PathLike[str]) -> None:
-        """Write the same image as :meth:`save_png` as a drawing that can be enlarged.
+    def save_svg(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
+        """Write the image of :meth:`save_png` as a drawing that can be enlarged.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
+            UnknownNameError: there is no such picture.
             UnwritableError: the file cannot be written.
         """
-        write_whole(Path(path), drawn([("", self)], "svg"))
+        write_whole(Path(path), drawn([("", self)], names_of(picture), "svg"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as what JSON can hold, with the verdict as a sentence.
@@ -185,6 +193,7 @@ def _traces(evidence: Evidence) -> tuple[Trace, ...]:
                 {name: _first(gate) for name, gate in track.local.gates.items()},
                 _first(h),
                 _first(s),
+                track.part.reverse,
             )
         )
     return tuple(found)

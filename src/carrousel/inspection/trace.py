@@ -20,6 +20,7 @@ class Trace:
         s: further states ``[T, S]``; ``S`` may be 0.
         gates: activated gates by name, each ``[T, units]``.
         error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
+        reverse: whether the part processes the sequence from its last step to its first.
         outputs: outputs of the network ``[T, O]``; None: not recorded.
         target: target of the read step ``[O]``; None: not recorded.
     """
@@ -32,5 +33,6 @@ class Trace:
     gates: dict[str, Annotated[Floats, "T units"]]
     error_h: Annotated[Floats, "T H"]
     error_s: Annotated[Floats, "T S"]
+    reverse: bool = False
     outputs: Annotated[Floats, "T O"] | None = None
     target: Annotated[Floats, "O"] | None = None

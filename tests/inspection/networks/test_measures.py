@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from carrousel.contracts import Cell, Gradient, Network, Simple, Training
+from carrousel.contracts import Cell, Gradient, Head, Network, Simple, Training
 from carrousel.errors import DataError, SettingError, ShapeError
 from carrousel.inspection import errors_by_lag
 from carrousel.inspection.networks import Case, Net, inspect_network
@@ -39,7 +40,7 @@ def drawn(network: Network, seed: int, lengths: tuple[int, ...] = (9, 9, 7, 12))
     return weights, Sequences.from_lists(inputs, targets)
 
 
-def net_and_case(name: str, head: str = "logistic97", gradient: str = "bptt"):
+def net_and_case(name: str, head: Head = "logistic97", gradient: str = "bptt"):
     network = NETWORKS[name]
     weights, _ = drawn(network, 3)
     rng = np.random.default_rng(4)
@@ -56,7 +57,7 @@ def net_and_case(name: str, head: str = "logistic97", gradient: str = "bptt"):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_errors_of_states_are_derivatives(name):
     """Of the loss by activations, and by cell states at constant activations."""
-    for head in ("logistic97", "logistic", "linear", "softmax"):
+    for head in get_args(Head):
         net, case = net_and_case(name, head)
         errors = net.run(case).errors
         units = net.network.cell.n_units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -86,23 +86,25 @@ def train(
     learner = learner_named(experiment.learner)
     plan = TrialPlan(shorter, learner, seed, shared=shared, keep=True)
     share, began = Share({0: plan}, (), ((0, index),)), time.perf_counter()
-    while True:
-        found = advance(share, SLICE_SECONDS)
+
+    def report(learned: int, curve: Sequence[tuple[int, float]]) -> float:
         spent = time.perf_counter() - began
-        if found.ended:
-            [(_, trial)] = found.ended
-            learned, curve = trial.sequences, trial.curve
-        else:
-            [paused] = found.paused
-            learned, curve = paused.sequences, paused.curve.points()
-            share = Share({0: plan}, (paused,), ())
         if on_progress:
             error = curve[-1][1] if curve else None
             on_progress(TrainingProgress(learned, most, spent, error))
+        return spent
+
+    while True:
+        found = advance(share, SLICE_SECONDS)
         if found.ended:
+            [(_, trial)] = found.ended
+            report(trial.sequences, trial.curve)
             return _ended(experiment, trial, found.kept)
+        [paused] = found.paused
+        spent = report(paused.sequences, paused.curve.points())
         if stop() or (seconds is not None and spent >= seconds):
             return _stopped(experiment, paused)
+        share = Share({0: plan}, (paused,), ())
 
 
 def _ended(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch.linalg import vector_norm
 
 from carrousel.inspection.record.recording import Recording
 
@@ -32,19 +32,9 @@ class Gradients:
 
 
 def gradients(recording: Recording, clip: float | None = None) -> Gradients:
-    """Compute the gradients by a call of the model as it is; ``grad`` is left alone."""
-    named = [
-        (name, one)
-        for name, one in recording.subject.module.named_parameters()
-        if one.requires_grad
-    ]
-    found: list[Tensor | None] = [None] * len(named)
-    with torch.inference_mode(False), torch.enable_grad():
-        loss = recording.subject.value()
-        if named and loss.requires_grad:
-            found = list(torch.autograd.grad(loss, [one for _, one in named], allow_unused=True))
+    """Return the norms of the gradients of the recorded loss; ``grad`` is left alone."""
     norms = {
-        name: 0.0 if gradient is None else float(gradient.norm())
-        for (name, _), gradient in zip(named, found, strict=True)
+        name: 0.0 if gradient is None else float(vector_norm(gradient, dtype=torch.float64))
+        for name, gradient in recording.weights.items()
     }
     return Gradients(norms, sum(norm**2 for norm in norms.values()) ** 0.5, clip)

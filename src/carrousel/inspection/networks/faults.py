@@ -28,6 +28,8 @@ FEWEST_SEQUENCES = 4
 VANISHED = 1e-4
 """Share of the error below which nothing is learned from it."""
 EXPLODED = 1e4
+GROWING = 1.2
+"""A state still grows if it is larger by this factor at the end than in the middle."""
 UNUSED = 0.05
 """Share by which the loss must rise if the net uses its history."""
 
@@ -54,18 +56,19 @@ def _drift(passes: Sequence[Pass], report: Report) -> list[Fault]:
     ends = np.array([one.s[-1] for one in passes])
     most = slope(cell.h, squash(cell.h, np.zeros(1)))[0]
     slopes = slope(cell.h, squash(cell.h, ends)).mean(axis=0) / most
-    far = np.flatnonzero(slopes < FLAT)
+    middle = np.abs([one.s[(len(one) - 1) // 2] for one in passes]).mean(axis=0)
+    sizes = np.abs(ends).mean(axis=0)
+    far = np.flatnonzero((slopes < FLAT) & (sizes > GROWING * middle))
     if not len(far):
         return []
     worst = int(far[np.argmin(slopes[far])])
-    size = float(np.abs(ends[:, worst]).mean())
     return [
         _fault(
             report,
             "state_drift",
-            f"The state of {_units('cell', far)} drifts: that of cell {worst} is {size:.3g} in "
-            f"absolute value at the read step, where h has {slopes[worst]:.2g} of its largest "
-            "slope.",
+            f"{_units('Cell', far)} {_do(far, 'drifts', 'drift')}: the state of cell {worst} grows "
+            f"from {middle[worst]:.3g} in the middle of a sequence to {sizes[worst]:.3g} at the "
+            f"read step, where h has {slopes[worst]:.1g} of its largest slope.",
             "Start with negative biases of input gates, such as -1, -3 and -5, or use forget "
             "gates.",
         )
@@ -118,8 +121,11 @@ def _twins(passes: Sequence[Pass], report: Report) -> list[Fault]:
 
 
 def _closed(passes: Sequence[Pass], report: Report) -> list[Fault]:
-    """Blocks whose gates were closed at all steps."""
-    found = []
+    """Blocks whose gates were closed at all steps, in a net that does not use its history."""
+    found = list[Fault]()
+    used = report.used
+    if used is not None and used.increase().max() > used.undisturbed:
+        return found  # the other blocks are enough
     for name, effect, bias in (
         ("input", "store nothing", "input"),
         ("output", "have no effect on other units", "output"),
@@ -200,8 +206,8 @@ def _vanishing(passes: Sequence[Pass], report: Report) -> list[Fault]:
             _fault(
                 report,
                 "vanishing",
-                f"The error changes by a factor of {reach.rate():.2g} per step: {curve[at]:.2g} of "
-                f"that of the read step is left {at} steps before it.",
+                f"{_share(curve[at])} of the error of the read step arrives {at} steps before it; "
+                f"it changes by a factor of {reach.rate():.2g} per step.",
                 remedy,
             )
         ]
@@ -256,6 +262,10 @@ RULES: tuple[Rule, ...] = (
 
 def _fault(report: Report, name: str, evidence: str, remedy: str) -> Fault:
     return Fault(name, report.reach[0].part, evidence, remedy)
+
+
+def _share(value: float) -> str:
+    return f"A share of {value:.1g}" if value > 0 else "Nothing"
 
 
 def _do(places: np.ndarray, one: str, several: str) -> str:

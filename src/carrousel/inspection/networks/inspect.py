@@ -71,7 +71,7 @@ def inspect_network(
     True
     """
     check_choice("head", head, get_args(Head))
-    net = Net(network, _weights(network, weights, lane), head, _gradient(gradient))
+    net = Net(network, _weights(network, weights, lane), head, checked_gradient(gradient))
     if network.wiring == "sparse":
         raise SettingError(
             argument="network.wiring", got="sparse", expected="another wiring",
@@ -102,7 +102,8 @@ def _weights(network: Network, weights: Floats, lane: int) -> Annotated[Floats, 
     return flat
 
 
-def _gradient(gradient: Gradient | str) -> Gradient:
+def checked_gradient(gradient: Gradient | str) -> Gradient:
+    """Return a gradient whose errors flow back along paths, or raise :class:`SettingError`."""
     found = Gradient.named(gradient) if isinstance(gradient, str) else gradient
     if found.kind not in PATHS:
         raise SettingError(

@@ -77,7 +77,15 @@ def units(passes: Sequence[Pass]) -> Units:
     }
     steps = np.concatenate([np.arange(len(one)) for one in passes])
     state = np.concatenate([one.state for one in passes])
-    return units_of(PART, gates, "c" if net.has_cells else "h", state, steps)
+    return units_of(
+        PART,
+        gates,
+        "c" if net.has_cells else "h",
+        state,
+        steps,
+        largest=float(np.abs(state).max()),
+        n_steps=max(map(len, passes)),
+    )
 
 
 def dynamics(passes: Sequence[Pass]) -> Dynamics:

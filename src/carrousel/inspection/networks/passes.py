@@ -93,16 +93,16 @@ class Net:
         return activations(self.head, self.weights.output @ self.sources(x, y))
 
     def loss(self, outputs: Annotated[Floats, "O"], target: Annotated[Floats, "O"]) -> float:
-        """Return the loss of a step: half the squared error, or the cross-entropy."""
+        """Return the loss of a step: half the squared error, or the cross-entropy.
+
+        The entropy of the target is subtracted, so that the loss of a correct output is 0.
+        """
         known = np.logical_not(np.isnan(target))
         y, t = outputs[known], target[known]
         if self.network.united or self.head in ("linear", "logistic97"):
             return float(0.5 * np.square(t - y).sum())
-        tiny = np.finfo(np.float64).tiny
-        found = -(t * np.log(np.maximum(y, tiny))).sum()
-        if self.head == "logistic":
-            found -= ((1 - t) * np.log(np.maximum(1 - y, tiny))).sum()
-        return float(found)
+        found = _divergence(t, y)
+        return found + _divergence(1 - t, 1 - y) if self.head == "logistic" else found
 
     def output_error(
         self, outputs: Annotated[Floats, "O"], target: Annotated[Floats, "O"]
@@ -115,6 +115,12 @@ class Net:
         if self.head == "logistic97" and not self.network.united:
             return error * outputs * (1 - outputs)
         return error
+
+
+def _divergence(t: Annotated[Floats, "O"], y: Annotated[Floats, "O"]) -> float:
+    """Return the sum of ``t log(t / y)``."""
+    tiny = np.finfo(np.float64).tiny
+    return float((t * (np.log(np.maximum(t, tiny)) - np.log(np.maximum(y, tiny)))).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from carrousel.errors import DataError
 from carrousel.inspection.networks import measures
 from carrousel.inspection.networks.faults import find_faults
 from carrousel.inspection.networks.passes import Case, Net, Pass
-from carrousel.inspection.report import Report, Trace
+from carrousel.inspection.report import Report
+from carrousel.inspection.trace import Trace
 
 MOST_STEPS = 200_000
 """Largest number of time steps of all sequences; a step keeps its derivatives in memory."""

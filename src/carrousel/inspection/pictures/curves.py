@@ -20,16 +20,20 @@ from carrousel.inspection.pictures.figure import (
 from carrousel.inspection.pictures.findings import (
     Findings,
     carrousel_curve,
+    curve_of,
+    half_life_of,
+    largest,
     mean_memory,
     median_half_life,
     memory_of,
     read_part,
+    rise_of,
     short,
     steps,
     used_until,
 )
 
-LOWEST, HIGHEST = 1e-12, 1e12
+LOWEST, HIGHEST = 1e-16, 1e16
 """Ends of the axis at most; a curve that goes on leaves the picture."""
 
 
@@ -93,12 +97,12 @@ def _reach(report: Findings) -> list[tuple[Line | None, Key]]:
     reach = read_part(report)
     if reach is None:
         return []
-    curve = reach.curve()
+    curve = curve_of(reach)
     lags = np.arange(len(curve), dtype=np.float64)
     key = Key(
         "Trainable reach",
         "ours",
-        figure=_halves(reach.half_life()),
+        figure=_halves(half_life_of(reach)),
         definition="the error of the loss that arrives at the states so many steps earlier: the "
         "gradient that training can use (norm, geometric mean over sequences, relative to lag 0).",
     )
@@ -148,10 +152,9 @@ def _used(report: Findings) -> list[tuple[Line | None, Key]]:
     if math.isnan(until):
         figure = "none: foreign history does not raise the loss"
         return [(None, Key("Used memory", "paper", "marked", figure, definition))]
-    rise = used.increase()
-    line = Line(
-        "used memory", used.lags.astype(np.float64), rise / np.nanmax(rise), "paper", "marked"
-    )
+    rise = rise_of(used)
+    lags = used.lags.astype(np.float64)
+    line = Line("used memory", lags, rise / largest(np.maximum(rise, 0.0)), "paper", "marked")
     figure = f"above half up to lag {until:,.0f}"
     return [(line, Key("Used memory", "paper", "marked", figure, definition))]
 

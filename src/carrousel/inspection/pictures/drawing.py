@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from carrousel.errors import MissingExtraError
-from carrousel.inspection.pictures.cells import cells
-from carrousel.inspection.pictures.curves import shared_axes, three_curves
-from carrousel.inspection.pictures.errors import errors
-from carrousel.inspection.pictures.figure import Axis, Key, Panel, Picture
+from carrousel.inspection.pictures.curves import shared_axes
+from carrousel.inspection.pictures.every import NAMES, Name, pictures
+from carrousel.inspection.pictures.figure import Key, Panel, Picture
 from carrousel.inspection.pictures.findings import Findings, verdict
-from carrousel.inspection.pictures.traces import traces
 from carrousel.words import printable
 
 if TYPE_CHECKING:
@@ -31,17 +29,30 @@ COLOURS = {
     "soft": "#566072",
 }
 """The light colours of ``figure.css``."""
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # names are no formulas
+    "svg.fonttype": "path",
+    "svg.hashsalt": "carrousel",
+}
 WIDTH = 11.0
 """Inches of a column."""
+LEFT, RIGHT = 0.085, 0.97
+"""Ends of panels as shares of a column."""
 LINE = 0.22
 """Inches of a line of text, the unit of the height of panels."""
 
 
-def drawn(snapshots: Sequence[tuple[str, Findings]], kind: Literal["png", "svg"] = "png") -> bytes:
-    """Return a picture of reports side by side, each a column.
+def drawn(
+    snapshots: Sequence[tuple[str, Findings]],
+    names: tuple[Name, ...] = NAMES,
+    kind: Literal["png", "svg"] = "png",
+) -> bytes:
+    """Return pictures of reports side by side, each a column.
 
     Args:
         snapshots: reports with their labels.
+        names: of the pictures.
         kind: format of the file.
 
     Raises:
@@ -55,80 +66,78 @@ def drawn(snapshots: Sequence[tuple[str, Findings]], kind: Literal["png", "svg"]
             "the picture needs matplotlib", fix="install it with: pip install 'carrousel[plot]'"
         ) from error
     axes = shared_axes([report for _, report in snapshots])
-    columns = [(label, verdict(report), _pictures(report, axes)) for label, report in snapshots]
-    height = max(sum(_height(one) for one in pictures) for _, _, pictures in columns) + 0.9
-    with rc_context(
-        {
-            "font.family": "DejaVu Sans",
-            "text.parse_math": False,
-            "svg.fonttype": "path",
-            "svg.hashsalt": "carrousel",
-        }
-    ):
+    columns = [
+        (_title(label, verdict(report)), [*pictures(report, axes, names).values()])
+        for label, report in snapshots
+    ]
+    top = 0.35 + 0.27 * max(title.count("\n") + 1 for title, _ in columns)
+    height = top + max(sum(_height(one) for one in shown) for _, shown in columns)
+    file = io.BytesIO()
+    with rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH * len(columns), height), facecolor="white")
         parts = figure.subfigures(1, len(columns), squeeze=False)[0]
-        for part, (label, sentence, pictures) in zip(parts, columns, strict=True):
-            _column(part, printable(label), sentence, pictures, height)
-        file = io.BytesIO()
-        figure.savefig(
-            file, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None
-        )
+        for part, (title, shown) in zip(parts, columns, strict=True):
+            _text(part, 0.02, 1.0 - 0.14 / height, title, 14)
+            _column(part, shown, height - top, height)
+        undated = {"Date": None} if kind == "svg" else None
+        figure.savefig(file, format=kind, dpi=130, metadata=undated)
     return file.getvalue()
 
 
-def _pictures(report: Findings, axes: tuple[Axis, Axis]) -> list[Picture]:
-    made = [three_curves(report, axes), errors(report), cells(report), traces(report)]
-    return [one for one in made if one is not None]
+def _title(label: str, sentence: str) -> str:
+    whole = f"{printable(label)}: {sentence}" if label else sentence
+    return textwrap.fill(textwrap.shorten(whole, 230, placeholder="…"), 86)
 
 
 def _head(picture: Picture) -> float:
     """Return the inches of the heading and the legend."""
-    return 0.5 + 0.23 * len(_rows(picture.keys))
+    return 0.36 + 0.24 * len(_rows(picture.keys))
 
 
 def _room(panel: Panel) -> float:
     """Return the inches of a panel with its title and labels."""
-    return LINE * 0.8 * panel.height + 0.42 + (0.42 if panel.has_x else 0.0)
+    return LINE * 0.8 * panel.height + 0.4 + (0.42 if panel.has_x else 0.0)
 
 
 def _height(picture: Picture) -> float:
-    return _head(picture) + sum(_room(panel) for panel in picture.panels) + 0.25
+    scale = 0.0 if picture.scale is None else 0.3
+    return _head(picture) + sum(_room(panel) for panel in picture.panels) + scale + 0.3
 
 
-def _column(
-    part: SubFigure, label: str, sentence: str, pictures: list[Picture], height: float
-) -> None:
-    title = f"{label}: {sentence}" if label else sentence
-    wrapped = textwrap.shorten(title, 230, placeholder="…")
-    top = 1.0 - 0.12 / height
-    part.text(
-        0.02,
-        top,
-        textwrap.fill(wrapped, 86),
-        va="top",
-        fontsize=14,
-        weight="bold",
-        color=COLOURS["ink"],
-    )
-    y = height - 0.9
-    for picture in pictures:
-        part.text(
-            0.02,
-            y / height,
-            picture.title,
-            va="top",
-            fontsize=12.5,
-            weight="bold",
-            color=COLOURS["ink"],
-        )
+def _column(part: SubFigure, shown: Sequence[Picture], y: float, height: float) -> None:
+    """Draw pictures from ``y`` inches downwards."""
+    for picture in shown:
+        _text(part, 0.02, y / height, picture.title, 12.5)
         _legend(part, picture.keys, (y - 0.3) / height, height)
         y -= _head(picture)
         for panel in picture.panels:
             inches = LINE * 0.8 * panel.height
-            axes = part.add_axes((0.085, (y - 0.32 - inches) / height, 0.885, inches / height))
-            _panel(axes, panel)
+            bottom = (y - 0.3 - inches) / height
+            _panel(part.add_axes((LEFT, bottom, RIGHT - LEFT, inches / height)), panel)
             y -= _room(panel)
-        y -= 0.25
+        if picture.scale is not None:
+            _scale(part, picture.scale, (y - 0.2) / height, 0.13 / height)
+            y -= 0.3
+        y -= 0.3
+
+
+def _scale(
+    part: SubFigure, scale: tuple[np.ndarray, str, str], bottom: float, height: float
+) -> None:
+    colours, low, high = scale
+    axes = part.add_axes((0.4, bottom, 0.2, height))
+    axes.imshow(colours[None], aspect="auto")
+    axes.set_axis_off()
+    for x, side, text in ((-0.03, "right", low), (1.03, "left", high)):
+        axes.text(
+            *(x, 0.5, text),
+            **{"ha": side, "va": "center", "fontsize": 9, "color": COLOURS["soft"]},
+            transform=axes.transAxes,
+        )
+
+
+def _text(part: SubFigure, x: float, y: float, text: str, size: float) -> None:
+    part.text(x, y, text, va="top", fontsize=size, weight="bold", color=COLOURS["ink"])
 
 
 def _rows(keys: Sequence[Key]) -> list[list[Key]]:
@@ -147,7 +156,12 @@ def _rows(keys: Sequence[Key]) -> list[list[Key]]:
 def _legend(part: SubFigure, keys: Sequence[Key], top: float, height: float) -> None:
     from matplotlib.lines import Line2D
 
-    marks = {"solid": ("-", ""), "dashed": ("--", ""), "dots": ("", "o"), "marked": ("-", "o")}
+    marks: dict[str, tuple[Any, str]] = {
+        "solid": ("-", ""),
+        "dashed": ("--", ""),
+        "dots": ("none", "o"),
+        "marked": ("-", "o"),
+    }
     for n, row in enumerate(_rows(keys)):
         handles = [
             Line2D(
@@ -155,7 +169,7 @@ def _legend(part: SubFigure, keys: Sequence[Key], top: float, height: float) -> 
                 [],
                 color=COLOURS[key.colour],
                 linewidth=2,
-                linestyle=marks[key.style][0] or "none",
+                linestyle=marks[key.style][0],
                 marker=marks[key.style][1],
                 markersize=5,
             )
@@ -236,11 +250,12 @@ def _rules(axes: Axes, panel: Panel) -> None:
         }
         if rule.along == "y":
             axes.axhline(rule.at, **shown)
-            axes.text(
-                0.995,
-                rule.at,
+            axes.annotate(
                 rule.text,
-                transform=axes.get_yaxis_transform(),
+                (0.995, rule.at),
+                (0, 2),
+                xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
                 ha="right",
                 va="bottom",
                 fontsize=8.5,

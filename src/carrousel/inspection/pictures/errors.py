@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from carrousel.inspection.pictures import colours
-from carrousel.inspection.pictures.figure import Axis, Panel, Picture, Rule, linear
-from carrousel.inspection.pictures.findings import Findings, order_of, short, unit_errors
+from carrousel.inspection.pictures.figure import Axis, Panel, Picture, Rule, linear, superscript
+from carrousel.inspection.pictures.findings import Findings, largest, order_of, short, unit_errors
 from carrousel.inspection.trace import Trace
 from carrousel.shapes import Floats
 from carrousel.words import count
@@ -24,7 +24,7 @@ def errors(report: Findings) -> Picture | None:
     traces = [one for one in report.traces if one.h.size][:MOST_PARTS]
     if not traces:
         return None
-    largest = max((float(np.nanmax(unit_errors(one))) for one in traces), default=0.0)
+    most = max(largest(unit_errors(one)) for one in traces)
     return Picture(
         "errors",
         "Where the error flows",
@@ -32,19 +32,19 @@ def errors(report: Findings) -> Picture | None:
         "first sequence. The colour is the size of the error of the loss that arrives there, on a "
         "logarithmic scale. Where it is dark, almost no error arrives, and training cannot "
         "change what the unit does." + _left_out(report),
-        tuple(_panel(report, one, largest) for one in traces),
+        tuple(_panel(report, one, most) for one in traces),
         scale=(
             colours.heat(np.linspace(0.0, 1.0, 64)),
-            f"10⁻⁶ of it{' or less' if largest > 0 else ''}",
+            f"10{superscript(-colours.DECADES)} of the largest or less",
             "largest error",
         ),
         beside=len(traces) > 1,
     )
 
 
-def _panel(report: Findings, trace: Trace, largest: float) -> Panel:
-    found = unit_errors(trace)[:, order_of(report, trace)]
-    shares = colours.decades(pooled(found.T), largest)
+def _panel(report: Findings, trace: Trace, most: float) -> Panel:
+    found = in_time(trace, unit_errors(trace)[:, order_of(report, trace)])
+    shares = colours.decades(pooled(found.T), most)
     return Panel(
         short(trace.part),
         time_axis(trace),
@@ -58,16 +58,23 @@ def _panel(report: Findings, trace: Trace, largest: float) -> Panel:
 def time_axis(trace: Trace) -> Axis:
     """Return the axis of the steps of a trace, each of which is one wide."""
     n = len(trace.h)
-    return linear("step, in the order of processing", -0.5, n - 0.5, whole=True)
+    label = "step of the sequence" + (", which is processed backwards" if trace.reverse else "")
+    return linear(label, -0.5, n - 0.5, whole=True)
+
+
+def in_time(trace: Trace, values: Annotated[Floats, "T ..."]) -> Annotated[Floats, "T ..."]:
+    """Return values of a trace in the order of the sequence."""
+    return values[::-1] if trace.reverse else values
 
 
 def rules_of(report: Findings, trace: Trace) -> tuple[Rule, ...]:
     """Return the step that the loss reads, and the step that the lag asks for."""
     if trace.read < 0:
         return ()
-    found = [Rule(trace.read, "loss reads")]
+    places = in_time(trace, np.arange(float(len(trace.h))))
+    found = [Rule(float(places[trace.read]), "loss reads")]
     if report.lag is not None and 0 < report.lag <= trace.read:
-        found.append(Rule(trace.read - report.lag, f"{report.lag} before"))
+        found.append(Rule(float(places[trace.read - report.lag]), f"{report.lag:,} before"))
     return tuple(found)
 
 

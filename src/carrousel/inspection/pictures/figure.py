@@ -168,7 +168,7 @@ def linear(label: str, low: float, high: float, *, most: int = 8, whole: bool = 
         low,
         high,
         tuple(
-            Tick(k * step, _plain(k * step), is_fine=bool(n % 2))
+            Tick(k * step, _plain(k * step, step), is_fine=bool(n % 2))
             for n, k in enumerate(range(first, last + 1))
         ),
     )
@@ -202,8 +202,13 @@ def power(n: int) -> str:
     ('10⁻¹²', '0.1', '1,000')
     """
     if -2 <= n <= 3:
-        return f"{10.0**n:,g}" if n < 4 else ""
-    return "10" + str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"{10.0**n:,g}"
+    return "10" + superscript(n)
+
+
+def superscript(n: int) -> str:
+    """Return a whole number as an exponent."""
+    return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _round_step(least: float) -> float:
@@ -211,7 +216,8 @@ def _round_step(least: float) -> float:
     return next(base * factor for factor in (1, 2, 5, 10) if base * factor >= least * (1 - 1e-9))
 
 
-def _plain(value: float) -> str:
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}"
-    return f"{value + 0.0:,.10g}".replace("-", MINUS)
+def _plain(value: float, step: float) -> str:
+    """Return a multiple of a step with as many decimals as the step has."""
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    text = f"{value:.3g}" if decimals > 8 else f"{round(value / step) * step + 0.0:,.{decimals}f}"
+    return text.replace("-", MINUS)

@@ -53,6 +53,35 @@ def read_part(report: Findings) -> Reach | None:
     return (read or [*report.reach, None])[0]
 
 
+def curve_of(reach: Reach) -> Annotated[Floats, "K"]:
+    """Return the error by lag relative to lag 0, NaN where errors overflow."""
+    with np.errstate(all="ignore"):
+        curve = reach.curve()
+    return np.where(np.isfinite(curve), curve, np.nan)
+
+
+def rate_of(reach: Reach) -> float:
+    """Return the factor by which the error changes in a step; NaN where errors overflow."""
+    with np.errstate(all="ignore"):
+        return math.nan if np.isnan(curve_of(reach)).any() else reach.rate()
+
+
+def half_life_of(reach: Reach) -> float:
+    """Return the number of steps in which the error halves; NaN where errors overflow."""
+    with np.errstate(all="ignore"):
+        return math.nan if np.isnan(curve_of(reach)).any() else reach.half_life()
+
+
+def largest(values: Annotated[Floats, "..."]) -> float:
+    """Return the largest finite absolute value, 0 if there is none.
+
+    >>> largest(np.array([-2.0, np.nan, np.inf])), largest(np.zeros(0))
+    (2.0, 0.0)
+    """
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if len(finite) else 0.0
+
+
 def memory_of(report: Findings, part: str) -> UnitMemory | None:
     """Return the memory of the units of a part; None: it was not measured."""
     return next((one for one in report.unit_memory if one.part == part), None)
@@ -61,7 +90,8 @@ def memory_of(report: Findings, part: str) -> UnitMemory | None:
 def mean_memory(memory: UnitMemory) -> Annotated[Floats, "K"]:
     """Return the mean difference of twins over units, relative to lag 0; NaN without any."""
     mean = memory.difference.mean(axis=1)
-    return mean / mean[0] if len(mean) and mean[0] > 0 else np.full(len(mean), np.nan)
+    is_known = len(mean) > 0 and np.isfinite(mean[0]) and mean[0] > 0
+    return mean / mean[0] if is_known else np.full(len(mean), np.nan)
 
 
 def carrousel_curve(reach: Reach) -> Annotated[Floats, "K"] | None:
@@ -75,11 +105,11 @@ def carrousel_curve(reach: Reach) -> Annotated[Floats, "K"] | None:
     known = reach.carrousel[:, first > 0]
     if not known.shape[1]:
         return None
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):
         logs = np.log(known) - np.log(first[first > 0])
-    is_known = ~np.isnan(logs)
-    mean = np.where(is_known, logs, 0.0).sum(1) / np.maximum(1, is_known.sum(1))
-    found = np.where(is_known.any(1), np.exp(mean), np.nan)
+        is_known = ~np.isnan(logs)
+        mean = np.where(is_known, logs, 0.0).sum(1) / np.maximum(1, is_known.sum(1))
+        found = np.where(is_known.any(1), np.exp(mean), np.nan)
     if found[0] == 0.0:
         found[0] = np.nan
     return found
@@ -92,13 +122,20 @@ def median_half_life(memory: UnitMemory) -> float:
     return float(np.median(lives)) if len(lives) else math.nan
 
 
+def rise_of(used: UsedMemory) -> Annotated[Floats, "N"]:
+    """Return by how much the loss rises; NaN where it is not a number."""
+    with np.errstate(invalid="ignore"):
+        rise = used.increase()
+    return np.where(np.isfinite(rise), rise, np.nan)
+
+
 def used_until(used: UsedMemory) -> float:
     """Return the greatest lag at which foreign history raises the loss by half of the most.
 
     NaN: it does not raise the loss at any lag.
     """
-    rise = used.increase()
-    most = float(np.nanmax(rise)) if len(rise) else 0.0
+    rise = rise_of(used)
+    most = max([0.0, *rise[~np.isnan(rise)]])
     if not most > 1e-6 * max(1e-30, abs(used.undisturbed)):
         return math.nan
     return float(used.lags[np.flatnonzero(rise >= 0.5 * most)[-1]])

@@ -87,7 +87,8 @@ def _panel(panel: Panel) -> str:
         kinds += " labelled"
     axis = (
         f'data-low="{x.low!r}" data-high="{x.high!r}" '
-        f'data-ylow="{y.low!r}" data-yhigh="{y.high!r}" data-log="{int(y.log)}" data-x="{escape(x.label)}"'
+        f'data-ylow="{y.low!r}" data-yhigh="{y.high!r}" '
+        f'data-log="{int(y.log)}" data-x="{escape(x.label)}"'
     )
     return (
         f'<figure class="panel" role="img" aria-label="{escape(described)}">'

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 from carrousel.inspection.pictures import markup
-from carrousel.inspection.pictures.cells import cells
-from carrousel.inspection.pictures.curves import shared_axes, three_curves
-from carrousel.inspection.pictures.errors import errors
+from carrousel.inspection.pictures.course import course
+from carrousel.inspection.pictures.curves import shared_axes
+from carrousel.inspection.pictures.every import NAMES, pictures
 from carrousel.inspection.pictures.figure import Axis, Picture
 from carrousel.inspection.pictures.findings import (
     Findings,
     at_lag,
+    curve_of,
     factor,
+    half_life_of,
     median_half_life,
     memory_of,
     read_part,
@@ -26,7 +28,6 @@ from carrousel.inspection.pictures.findings import (
     verdict,
 )
 from carrousel.inspection.pictures.tables import Table, tables
-from carrousel.inspection.pictures.traces import traces
 from carrousel.page.render import render
 from carrousel.words import count, number, printable
 
@@ -69,19 +70,19 @@ def page(snapshots: Sequence[tuple[str, Findings]], mode: Mode, title: str = "")
     """
     axes = shared_axes([report for _, report in snapshots])
     views = [view(label, report, axes, whole=mode != "slider") for label, report in snapshots]
-    names = ("curves", "errors", "cells", "traces")
     sections = [
         next(one.pictures[name] for one in reversed(views) if name in one.pictures)
-        for name in names
+        for name in NAMES
         if any(name in one.pictures for one in views)
     ]
     return render(
         TEMPLATES,
         plots=False,
         figure_style=style(),
-        title=title or views[-1].verdict,
-        heading=title,
+        title=printable(title) or views[-1].verdict,
+        heading=printable(title),
         views=views,
+        course=course(snapshots) if mode == "slider" else None,
         mode=mode,
         sections=sections,
         picture=markup.picture,
@@ -97,9 +98,6 @@ def style() -> str:
 
 def view(label: str, report: Findings, axes: tuple[Axis, Axis], *, whole: bool = True) -> View:
     """Return what a page shows of a report; without the traces unless it is ``whole``."""
-    made = [three_curves(report, axes), errors(report), cells(report)]
-    if whole:
-        made.append(traces(report))
     return View(
         printable(label),
         verdict(report),
@@ -113,7 +111,7 @@ def view(label: str, report: Findings, axes: tuple[Axis, Axis], *, whole: bool =
             )
             for one in report.faults
         ),
-        {one.name: one for one in made if one is not None},
+        pictures(report, axes, NAMES if whole else NAMES[:-1]),
         tuple(tables(report)),
     )
 
@@ -125,8 +123,8 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
         found.append((count(report.lag, "step"), "lag that the task asks for"))
     read = read_part(report)
     if read is not None:
-        found.append((steps(read.half_life()), "half-life of the error"))
-        left = at_lag(read.curve(), report.lag)
+        found.append((steps(half_life_of(read)), "half-life of the error"))
+        left = at_lag(curve_of(read), report.lag)
         if left == left:
             found.append((factor(left), "of the error arrives at that lag"))
         memory = memory_of(report, read.part)

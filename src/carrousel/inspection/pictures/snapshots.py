@@ -12,6 +12,7 @@ import numpy as np
 from carrousel.errors import InputError
 from carrousel.files import write_whole
 from carrousel.inspection.pictures.drawing import drawn
+from carrousel.inspection.pictures.every import Name, names_of
 from carrousel.inspection.pictures.findings import Findings
 from carrousel.inspection.pictures.page import page
 from carrousel.inspection.pictures.text import aligned, summary
@@ -85,14 +86,19 @@ class Snapshots:
         """
         write_whole(Path(path), self.html().encode())
 
-    def save_png(self, path: str | os.PathLike[str]) -> None:
-        """Write a picture with a column for each report; of more than four, four evenly chosen.
+    def save_png(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
+        """Write an image with a column for each report; of more than four, four evenly chosen.
+
+        Args:
+            path: the file.
+            picture: as in :meth:`Report.save_png`.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
+            UnknownNameError: there is no such picture.
             UnwritableError: the file cannot be written.
         """
-        write_whole(Path(path), drawn(self._spread(MOST_BESIDE)))
+        write_whole(Path(path), drawn(self._spread(MOST_BESIDE), names_of(picture)))
 
     def _repr_html_(self) -> str:
         return (

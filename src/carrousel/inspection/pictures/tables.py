@@ -10,8 +10,11 @@ from carrousel.inspection.pictures.findings import (
     Findings,
     at_lag,
     carrousel_curve,
+    curve_of,
     factor,
+    half_life_of,
     median_half_life,
+    rate_of,
     short,
     steps,
 )
@@ -46,14 +49,14 @@ def reach(report: Findings) -> Table:
     lag = report.lag
     rows = []
     for one in report.reach:
-        curve, direct = one.curve(), carrousel_curve(one)
+        curve, direct = curve_of(one), carrousel_curve(one)
         longest = lag if lag is not None and lag < len(curve) else max(0, len(curve) - 1)
         rows.append(
             (
                 short(one.part) + (" (read by the loss)" if one.is_read else ""),
                 one.cell,
-                factor(one.rate()),
-                steps(one.half_life()),
+                factor(rate_of(one)),
+                steps(half_life_of(one)),
                 factor(at_lag(curve, longest)),
                 ABSENT if direct is None else factor(at_lag(direct, longest)),
             )

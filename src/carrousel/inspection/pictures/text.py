@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from carrousel.inspection.pictures.findings import (
     Findings,
     at_lag,
+    curve_of,
     factor,
+    half_life_of,
     median_half_life,
     memory_of,
     read_part,
@@ -24,7 +26,7 @@ def text(report: Findings) -> str:
     where = f"error at lag {report.lag:,}" if report.lag is not None else "error at the longest lag"
     rows = [("part", "cell", "error halves in", where, "state halves in", "saturated gates")]
     for one in report.reach:
-        curve = one.curve()
+        curve = curve_of(one)
         at = report.lag if report.lag is not None else len(curve) - 1
         memory = memory_of(report, one.part)
         units = next((each for each in report.units if each.part == one.part), None)
@@ -41,7 +43,7 @@ def text(report: Findings) -> str:
             (
                 short(one.part),
                 one.cell,
-                steps(one.half_life()),
+                steps(half_life_of(one)),
                 factor(at_lag(curve, at)),
                 ABSENT if memory is None else steps(median_half_life(memory)),
                 ", ".join(full) or ABSENT,
@@ -59,10 +61,10 @@ def summary(report: Findings) -> tuple[str, ...]:
     loss, n_faults = number(report.loss), str(len(report.faults))
     if read is None:
         return loss, ABSENT, ABSENT, ABSENT, n_faults
-    curve, memory = read.curve(), memory_of(report, read.part)
+    curve, memory = curve_of(read), memory_of(report, read.part)
     at = report.lag if report.lag is not None else len(curve) - 1
     life = ABSENT if memory is None else steps(median_half_life(memory))
-    return loss, steps(read.half_life()), factor(at_lag(curve, at)), life, n_faults
+    return loss, steps(half_life_of(read)), factor(at_lag(curve, at)), life, n_faults
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from carrousel.inspection.pictures.figure import (
 )
 from carrousel.inspection.pictures.findings import (
     Findings,
+    largest,
     memory_of,
     order_of,
     read_part,
@@ -30,6 +32,7 @@ from carrousel.inspection.pictures.findings import (
     unit_errors,
 )
 from carrousel.inspection.trace import Trace
+from carrousel.shapes import Floats
 from carrousel.words import count
 
 MOST_INPUTS = 4
@@ -52,11 +55,16 @@ def traces(report: Findings) -> Picture | None:
     shown = [one for one in report.traces if one.h.size and (not read or one.part == read.part)]
     if not shown:
         return None
-    trace = shown[0]
+    trace = _forwards(shown[0])
     order = order_of(report, trace)
-    panels = [*_inputs(trace), _states(trace, order), *_keeps(trace, order)]
+    first = _forwards(report.traces[0])
+    panels = [
+        *_inputs(first if len(first.h) == len(trace.h) else trace),
+        _states(trace, order),
+        *_keeps(trace, order),
+    ]
     panels += [_unit(report, trace, int(unit), why) for unit, why in _chosen(trace, order)]
-    rules = rules_of(report, trace)
+    rules = rules_of(report, shown[0])
     panels = [
         replace(
             panel,
@@ -66,7 +74,8 @@ def traces(report: Findings) -> Picture | None:
         for k, panel in enumerate(panels)
     ]
     state = states_of(trace)[0]
-    keys = [Key(f"state {state}, relative to its largest", "ours")]
+    keys = [Key(f"state {state}, relative to the unit's largest", "ours")]
+    keys += [Key(line.name, line.colour) for line in panels[0].lines if panels[0].title == "Inputs"]
     keys += [Key(f"{name} gate", _GATES[name]) for name in trace.gates if name in _GATES]
     return Picture(
         "traces",
@@ -85,19 +94,35 @@ def traces(report: Findings) -> Picture | None:
     )
 
 
+def _forwards(trace: Trace) -> Trace:
+    """Return a trace in the order of the sequence."""
+    if not trace.reverse:
+        return trace
+    return replace(
+        trace,
+        x=trace.x[::-1],
+        h=trace.h[::-1],
+        s=trace.s[::-1],
+        gates={name: gate[::-1] for name, gate in trace.gates.items()},
+        error_h=trace.error_h[::-1],
+        error_s=trace.error_s[::-1],
+        reverse=False,
+    )
+
+
 def _inputs(trace: Trace) -> list[Panel]:
     x = trace.x
     if not x.size:
         return []
     n, t = x.shape[1], np.arange(len(x), dtype=np.float64)
     if n > MOST_INPUTS:
-        largest = float(np.nanmax(np.abs(x))) or 1.0
         axis = Axis(count(n, "input"), 0.0, 1.0, ())
-        image = colours.signed(pooled(x.T / largest))
+        image = colours.signed(pooled(x.T / (largest(x) or 1.0)))
         return [
             Panel("Inputs", time_axis(trace), axis, image=image, height=min(9.0, 1.0 + 0.5 * n))
         ]
-    low, high = float(np.nanmin(x)), float(np.nanmax(x))
+    finite = x[np.isfinite(x)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     room = 0.06 * (high - low)
     lines = tuple(Line(f"input {k}", t, x[:, k], _INPUTS[k]) for k in range(n))
     y = linear("value", low - room, high + room, most=4)
@@ -106,17 +131,23 @@ def _inputs(trace: Trace) -> list[Panel]:
 
 def _states(trace: Trace, order: np.ndarray) -> Panel:
     name, values = states_of(trace)
-    largest = float(np.nanmax(np.abs(values))) or 1.0
+    shares = values / scales(values)
     image = colours.signed(
-        pooled((values[:, order] if len(order) == values.shape[1] else values).T / largest)
+        pooled((shares[:, order] if len(order) == values.shape[1] else shares).T)
     )
     return Panel(
-        f"State {name}, up to {largest:.3g}",
+        f"State {name}, relative to each unit's largest",
         time_axis(trace),
         Axis(count(values.shape[1], "unit"), 0.0, 1.0, ()),
         image=image,
         height=min(16.0, max(5.0, 0.36 * values.shape[1])),
     )
+
+
+def scales(values: Annotated[Floats, "T units"]) -> Annotated[Floats, "units"]:
+    """Return the largest absolute value of each unit, no less than 1 % of the largest of all."""
+    each = np.array([largest(unit) for unit in values.T])
+    return np.maximum(each, 0.01 * largest(each) or 1.0)
 
 
 def _keeps(trace: Trace, order: np.ndarray) -> list[Panel]:
@@ -147,14 +178,13 @@ def _chosen(trace: Trace, order: np.ndarray) -> list[tuple[int, str]]:
 def _unit(report: Findings, trace: Trace, unit: int, why: str) -> Panel:
     state, values = states_of(trace)
     t = np.arange(len(values), dtype=np.float64)
-    found = values[:, unit]
-    largest = float(np.nanmax(np.abs(values))) or 1.0
+    scale = scales(values)[unit]
     lines = [
         Line(f"{name} gate", t, gate[:, unit], _GATES[name])
         for name, gate in trace.gates.items()
         if name in _GATES and unit < gate.shape[1]
     ]
-    lines.append(Line(f"state {state}", t, found / largest, "ours"))
+    lines.append(Line(f"state {state}", t, values[:, unit] / scale, "ours"))
     memory = memory_of(report, trace.part)
     lives = memory.half_lives() if memory is not None else np.zeros(0)
     life = f", half-life {steps(float(lives[unit]))}" if unit < len(lives) else ""

@@ -57,9 +57,16 @@ class Subject:
         }
 
     def output(self, observer: Observer | None = None, inputs: Any = None) -> Any:
-        """Call the model, its recurrent modules under an observer; changes are not undone."""
+        """Call the model, its recurrent modules under an observer.
+
+        What the call changes is undone, so every call draws the same random numbers.
+        """
+        with self.kept():
+            return self._output(observer, inputs)
+
+    def _output(self, observer: Observer | None, inputs: Any) -> Any:
         given = self.inputs if inputs is None else inputs
-        with _exchanged(self.module, self.converted):
+        with torch.compiler.set_stance("force_eager"), _exchanged(self.module, self.converted):
             model = self.converted.get(self.model, self.model)  # type: ignore[call-overload]
             if observer is None:
                 return _call(model, given)
@@ -72,7 +79,8 @@ class Subject:
         Raises:
             InputError: it is not one finite number.
         """
-        found = self.loss(self.output(observer, inputs))
+        with self.kept():
+            found = self.loss(self._output(observer, inputs))
         if not isinstance(found, Tensor) or found.numel() != 1 or not found.is_floating_point():
             raise InputError(
                 argument="loss", got=_described(found), expected="a function that returns a scalar"

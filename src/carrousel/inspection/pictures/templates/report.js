@@ -72,10 +72,15 @@
     const play = document.getElementById("play"), last = Number(moment.max);
     const variants = [...document.querySelectorAll(".variant")];
     const labels = [...document.querySelectorAll("main > .variants > .variant .when")].map((one) => one.textContent);
+    const course = document.querySelector("#course .area"), now = document.createElement("div");
+    now.className = "rule now";
+    course.append(now);
+    const width = Number(course.dataset.high) - Number(course.dataset.low);
     let timer = null;
     const pick = () => {
       for (const one of variants) one.classList.toggle("now", one.dataset.snapshot === moment.value);
       document.getElementById("label").value = labels[Number(moment.value)];
+      now.style.left = `${100 * (Number(moment.value) - Number(course.dataset.low)) / width}%`;
       moment.setAttribute("aria-valuetext", labels[Number(moment.value)]);
     };
     const stop = () => {
@@ -85,6 +90,13 @@
       play.setAttribute("aria-label", "Play");
     };
     moment.addEventListener("input", () => { stop(); pick(); });
+    course.addEventListener("click", (event) => {
+      const box = course.getBoundingClientRect();
+      const at = Number(course.dataset.low) + width * (event.clientX - box.left) / box.width;
+      moment.value = Math.round(at);
+      stop();
+      pick();
+    });
     play.addEventListener("click", () => {
       if (timer !== null) return stop();
       if (Number(moment.value) === last) moment.value = 0;
