@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from carrousel.inspection.pictures.figure import Axis, Key, Line, Panel, Picture, Rule
+from carrousel.inspection.pictures.figure import Axis, Key, Line, Panel, Picture, Rule, Tick
 from carrousel.inspection.pictures.png import address
 
 MOST_POINTS = 800
@@ -57,7 +57,7 @@ def _key(key: Key) -> str:
     figure = f" <b>{escape(key.figure)}</b>" if key.figure else ""
     return (
         f'<li><svg class="swatch {key.colour}" viewBox="0 0 26 12" aria-hidden="true">'
-        f"{marks[key.style]}</svg>{escape(key.name)}{figure}</li>"
+        f"{marks[key.style]}</svg><span>{escape(key.name)}{figure}</span></li>"
     )
 
 
@@ -103,11 +103,15 @@ def _panel(panel: Panel) -> str:
 
 
 def _ticks(axis: Axis, side: str) -> str:
-    return "".join(
-        f'<span style="{side}:{100 * float(axis.place(tick.value)):.2f}%"'
-        f"{' class=fine' if tick.is_fine else ''}>{escape(tick.text)}</span>"
-        for tick in axis.ticks
-    )
+    return "".join(_tick(tick, float(axis.place(tick.value)), side) for tick in axis.ticks)
+
+
+def _tick(tick: Tick, at: float, side: str) -> str:
+    kinds = ["fine"] if tick.is_fine else []
+    if side == "left" and at > 0.9 and len(tick.text) > 5:
+        kinds.append("end")
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f'<span style="{side}:{100 * at:.2f}%"{kind}>{escape(tick.text)}</span>'
 
 
 def _grid(panel: Panel) -> str:
