@@ -78,7 +78,7 @@ ROOMS = {
     ),
     "inspection.arrays": (),
     "inspection.measures": ("inspection.record",),
-    "inspection.verdicts": ("inspection.evidence",),
+    "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
     "inspection.evidence": ("inspection.measures", "inspection.record"),
     "inspection.lag": ("inspection.networks",),
     "inspection.networks": (

@@ -28,6 +28,7 @@ from carrousel.inspection.pictures.text import text
 from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.rules import faults
+from carrousel.inspection.verdicts.sentence import sentence
 from carrousel.shapes import Floats
 
 
@@ -62,6 +63,17 @@ class Report:
     def read_reach(self) -> Reach:
         """Return the reach of the part that the loss reads, forwards if there are two."""
         return next(one for one in self.reach if one.is_read)
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> net, x = torch.nn.LSTM(2, 4, batch_first=True), torch.zeros(3, 1, 2)
+        >>> inspect(net, x, lambda output: output[0][:, -1].sum()).sentence()[:37]
+        '1 fault, one_step: The part processes'
+        """
+        return sentence(self.faults, self.read_reach(), self.used, self.lag)
 
     def __str__(self) -> str:
         return text(self)

@@ -23,6 +23,7 @@ def inspect(
     clip: float | None = None,
     truncation: int | None = None,
     optimizer: Any = None,
+    batch_size: int | None = None,
 ) -> Report:
     """Inspect one call of a recurrent model.
 
@@ -37,7 +38,10 @@ def inspect(
         lag: time lag that the task asks for, in steps; None: unknown.
         clip: largest norm of a gradient in training; None: no clipping.
         truncation: number of steps of truncated backpropagation in training; None: not truncated.
-        optimizer: the optimizer of the training, for verdicts on its learning rate.
+        optimizer: the optimizer of the training, for verdicts on its learning rate. A few steps
+            are tried on copies of it and the model.
+        batch_size: number of sequences in ``inputs``, for verdicts on the order of axes; None:
+            unknown.
 
     Raises:
         InputError: the model has no recurrent part, the loss depends on none or is not a finite
@@ -57,6 +61,9 @@ def inspect(
         clip = check_number("clip", clip, above=0.0)
     if truncation is not None:
         truncation = check_int("truncation", truncation, minimum=1)
+    if batch_size is not None:
+        batch_size = check_int("batch_size", batch_size, minimum=1)
+    asked = Asked(lag, clip, truncation, optimizer, batch_size)
     subject = Subject(module, inputs, loss)
     with subject.kept():
-        return report_of(gather(record(subject), Asked(lag, clip, truncation, optimizer)))
+        return report_of(gather(record(subject), asked))

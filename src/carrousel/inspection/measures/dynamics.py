@@ -72,9 +72,7 @@ def _exponent(curve: Annotated[Floats, "K"]) -> float:
     return math.log(curve[-1] / curve[1]) / (len(curve) - 2)
 
 
-def _initial(
-    track: Track, states: Annotated[Floats, "K B"], starts: dict[int, Errors]
-) -> float:
+def _initial(track: Track, states: Annotated[Floats, "K B"], starts: dict[int, Errors]) -> float:
     if not len(states):
         return 0.0
     if track.part.kind == "state":

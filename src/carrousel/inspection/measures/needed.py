@@ -21,9 +21,7 @@ COLUMNS = 20_000
 """Largest number of features; beyond it, lags are thinned out on a logarithmic grid."""
 
 
-def needed_lag(
-    inputs: Any, targets: Any, *, batch_first: bool = True, seed: int = 0
-) -> int | None:
+def needed_lag(inputs: Any, targets: Any, *, batch_first: bool = True, seed: int = 0) -> int | None:
     """Return how many steps before the last one the targets depend on inputs, at least.
 
     Features are the inputs at single lags, and means over ranges of lags of the inputs and of the
@@ -112,9 +110,7 @@ def _symbols(values: np.ndarray) -> Floats:
     return (values[..., None] == known).astype(np.float64)
 
 
-def _rows(
-    x: Floats, y: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats, Ints] | None:
+def _rows(x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Ints] | None:
     """Return inputs ``[N, T, I]``, targets ``[N, K]`` and the step of each target ``[N]``."""
     B, T = x.shape[:2]
     if y.shape[1] == 1:
@@ -163,7 +159,9 @@ def _standard(values: Annotated[Floats, "N n"]) -> Annotated[Floats, "N n"]:
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     whole = np.linalg.norm(values, axis=0)
-    return np.where(length > 1e-9 * np.maximum(whole, 1e-300), centred / np.maximum(length, 1e-300), 0.0)
+    return np.where(
+        length > 1e-9 * np.maximum(whole, 1e-300), centred / np.maximum(length, 1e-300), 0.0
+    )
 
 
 def _largest(

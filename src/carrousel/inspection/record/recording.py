@@ -58,6 +58,7 @@ class Recording:
     loss: Tensor
     reads: list[Read]
     sources: list[Source]
+
     @property
     def tracks(self) -> list[Track]:
         """All tracks, in the order in which they began."""
@@ -143,9 +144,7 @@ class Recording:
             )
         for call in reversed(recorder.fused):
             key = id(call.track), call.first
-            call.complete(
-                recorder.arrived.get((*key, "out")), recorder.arrived.get((*key, "end"))
-            )
+            call.complete(recorder.arrived.get((*key, "out")), recorder.arrived.get((*key, "end")))
         flow = [(track.errors("h"), track.errors("s")) for track in self.tracks]
         return flow, [dict(track.error_start) for track in self.tracks], found
 
