@@ -130,17 +130,19 @@ def test_the_seed_chooses_the_series(call, layers):
         ("lstm.safetensors x.npy --html .", "--html . is a folder"),
         ("cell.safetensors t.csv --id who --channels a,b", "a cell needs series of equal length"),
         ("lstm.safetensors x.npy --series 0", "--series is 0, expected a whole number"),
+        ("folder", "folder is a folder; inspect a row whose weights are kept in it"),
         ("4_1", "experiment '4_1' is unknown; did you mean '4-1'?"),
         ("3c", "'3c' is a group of rows; inspect one of 3c-1, 3c-2"),
     ],
 )
 def test_a_wrong_call_is_one_line(call, layers, words, message):
-    before = {path: path.read_bytes() for path in layers.iterdir()}
+    (layers / "folder").mkdir(exist_ok=True)
+    before = {path: path.read_bytes() for path in layers.iterdir() if path.is_file()}
     found = call("inspect", *words.split())
     assert (found.code, found.out) == (2, "")
     assert message in found.err
     assert found.err.count("\n") == 1
-    assert before == {path: path.read_bytes() for path in layers.iterdir()}
+    assert before == {path: path.read_bytes() for path in layers.iterdir() if path.is_file()}
 
 
 def test_missing_values_are_refused(call, layers):

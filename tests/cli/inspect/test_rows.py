@@ -52,6 +52,12 @@ def test_kept_weights_are_used(call):
     assert "carrousel reproduce 6a --trials 2 --keep-weights --seed 1997 --out runs" in absent.err
 
 
+def test_a_file_of_the_name_of_a_row_hides_no_row(call, tmp_path):
+    (tmp_path / "6a").write_text("", encoding="utf-8")
+    found = call("inspect", "6a", "--sequences", 20, "--json")
+    assert json.loads(found.out)["subject"].startswith("6a (temporal order")
+
+
 def test_strict_is_about_faults(call):
     found = call("inspect", "6a", "--sequences", 50, "--strict", "--json")
     assert found.code == (1 if json.loads(found.out)["faults"] else 0)

@@ -75,11 +75,20 @@ def _inspected(config: InspectConfig) -> Inspected:
     path = Path(config.what)
     if is_target(config.what):
         return _target(config)
-    if path.is_file():
+    if path.is_file() and not _is_row(config.what):
         return FILES[_kind_of(path)](config)
+    if path.is_dir() and not _is_row(config.what):
+        fix = f"inspect a row whose weights are kept in it: carrousel inspect ROW {path}"
+        raise SettingError(f"{path} is a folder", fix=fix)
     if path.suffix in (*_FOREIGN, ".safetensors", ".ckpt"):
         raise SettingError(f"there is no file {path}")
     return inspect_trial(config)
+
+
+def _is_row(what: str) -> bool:
+    from carrousel.experiments import EXPERIMENTS
+
+    return what in EXPERIMENTS
 
 
 def _target(config: InspectConfig) -> Inspected:

@@ -20,7 +20,7 @@ from carrousel.words import count
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.inspection import TrainedRow, TrainingProgress
+    from carrousel.experiments.inspection import TrainedRow
     from carrousel.experiments.store.store import Store
 
 
@@ -63,7 +63,7 @@ def inspect_trial(config: InspectConfig) -> Inspected:
 
 def _trained(config: InspectConfig, row: Experiment) -> tuple[TrainedRow, str]:
     """Train a trial, or read its weights; return it, and why the training was stopped early."""
-    from carrousel.experiments.inspection import train_row
+    from carrousel.experiments.inspection import TrainingProgress, train_row
     from carrousel.experiments.report.progress import ProgressBars
 
     train = partial(train_row, row, seed=config.seed, index=config.trial)
@@ -74,14 +74,17 @@ def _trained(config: InspectConfig, row: Experiment) -> tuple[TrainedRow, str]:
     with StopSignals() as stop, ProgressBars(console, [row.name]) as bars:
         say(f"Training a trial of {row.name}, seed {config.seed}. Ctrl-C stops and inspects it.")
         bars.add(row, trials=1, ended=0)
+        last = TrainingProgress(0, row.budget, 0.0, None)
 
-        def show(now: TrainingProgress) -> None:
-            bars.update(
-                row.name, trials_done=0, running=1, sequences=now.sequences, seconds=now.seconds
-            )
+        def show(now: TrainingProgress, *, ended: bool = False) -> None:
+            nonlocal last
+            last, done = now, int(ended)
+            n, spent = now.sequences, now.seconds
+            bars.update(row.name, trials_done=done, running=1 - done, sequences=n, seconds=spent)
             bars.show(seconds=now.seconds, lanes_busy=None)
 
         trained = train(sequences=config.sequences, on_progress=show, stop=stop)
+        show(last, ended=not stop.received)
     return trained, f"Stopped by {stop.received}." if stop.received else ""
 
 
