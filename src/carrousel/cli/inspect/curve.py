@@ -33,12 +33,12 @@ def text_curve(
         Lines of text; empty for fewer than two lags, or if no value is positive.
 
     >>> print(text_curve(0.1 ** np.arange(9), 40, plain=True))
-        1 |###
+        1 |####
           |########
-     1e-4 |#############
-          |##################
-     1e-8 |#######################
-           0                     8 steps back
+     1e-4 |##########
+          |##############
+     1e-8 |##################
+           0                8 steps back
     """
     known = np.isfinite(curve) & (curve > 0)
     if len(curve) < 2 or not known.any():
