@@ -67,11 +67,6 @@ def inspect(config: InspectConfig) -> None:
 
 def _inspected(config: InspectConfig) -> Inspected:
     """Inspect what is named: a function, a file or a row."""
-    if find_spec("torch") is None:
-        raise MissingExtraError(
-            "carrousel inspect needs torch, which is not installed",
-            fix="pip install 'carrousel[torch]'",
-        )
     path = Path(config.what)
     if is_target(config.what):
         return _target(config)
@@ -109,6 +104,11 @@ def _target(config: InspectConfig) -> Inspected:
         ),
         *("recipe", "trial", "sequences", "gradient"),
     )
+    if find_spec("torch") is None:
+        raise MissingExtraError(
+            "the inspection of a function's model needs torch, which is not installed",
+            fix="pip install 'carrousel[torch]'",
+        )
     call = call_of(config.what)
     with users_code():
         return call.inspected(config.said)
