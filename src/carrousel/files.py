@@ -91,11 +91,19 @@ def header_key(path: str | os.PathLike[str], known: Iterable[str]) -> str | None
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointError: it cannot be read.
+
+    >>> import tempfile
+    >>> header = b'{"__metadata__": {"mine": "{}"}}'
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "weights.safetensors")
+    ...     write_whole(path, len(header).to_bytes(8, "little") + header)
+    ...     header_key(path, ["yours", "mine"]), header_key(path, ["yours"])
+    ('mine', None)
     """
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            beginning = file.read(min(length, _MAX_HEADER))
+            beginning = file.read(length) if length <= _MAX_HEADER else b""
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,17 +130,19 @@ def test_the_seed_chooses_the_series(call, layers):
         ("lstm.safetensors x.npy --html .", "--html . is a folder"),
         ("cell.safetensors t.csv --id who --channels a,b", "a cell needs series of equal length"),
         ("lstm.safetensors x.npy --series 0", "--series is 0, expected a whole number"),
+        ("folder", "folder is a folder; inspect a row whose weights are kept in it"),
         ("4_1", "experiment '4_1' is unknown; did you mean '4-1'?"),
         ("3c", "'3c' is a group of rows; inspect one of 3c-1, 3c-2"),
     ],
 )
 def test_a_wrong_call_is_one_line(call, layers, words, message):
-    before = {path: path.read_bytes() for path in layers.iterdir()}
+    (layers / "folder").mkdir(exist_ok=True)
+    before = {path: path.read_bytes() for path in layers.iterdir() if path.is_file()}
     found = call("inspect", *words.split())
     assert (found.code, found.out) == (2, "")
     assert message in found.err
     assert found.err.count("\n") == 1
-    assert before == {path: path.read_bytes() for path in layers.iterdir()}
+    assert before == {path: path.read_bytes() for path in layers.iterdir() if path.is_file()}
 
 
 def test_missing_values_are_refused(call, layers):
@@ -174,3 +177,32 @@ def test_an_estimator_on_its_data(call, tmp_path, words, loss):
         assert report["subject"].startswith("Net 1 of 2 of the LSTM")
         assert loss in report["loss_is"]
         assert report["loss"] > 0
+
+
+def test_pictures_are_written_where_they_are_wanted(call, layers):
+    words = ("inspect", "lstm.safetensors", "x.npy")
+    found = call(*words, "--html", "page.html", "--png", "picture.png")
+    assert found.code == 0, found.err
+    assert found.err.splitlines() == ["written: page.html", "written: picture.png"]
+    assert (layers / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (layers / "picture.png").read_bytes().startswith(b"\x89PNG")
+    plain = call(*words)
+    assert plain.out == found.out
+    assert plain.err.splitlines()[-1].endswith("lstm.safetensors x.npy --html report.html")
+
+
+@each("flag, package", [("--html", "jinja2"), ("--png", "matplotlib")])
+def test_a_missing_package_is_found_before_anything_runs(call, layers, monkeypatch, flag, package):
+    module = sys.modules["carrousel.cli.inspect.config"]
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    found = call("inspect", "absent.py:build", flag, "x")
+    assert (found.code, found.out) == (2, "")
+    assert f"{flag} needs {package}, which is not installed" in found.err
+
+
+def test_a_function_needs_torch(call, monkeypatch):
+    module = sys.modules["carrousel.cli.inspect.command"]
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    found = call("inspect", "absent.py:build")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.endswith("torch, which is not installed; pip install 'carrousel[torch]'\n")

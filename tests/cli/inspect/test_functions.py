@@ -71,7 +71,8 @@ def test_the_verdict_is_first_and_prints_of_the_user_go_to_standard_error(call, 
     found = call("inspect", "nets.py:build")
     assert found.code == 0, found.err
     lines = found.out.splitlines()
-    assert lines[0].endswith(".")
+    verdict = json.loads(call("inspect", "nets.py:build", "--json").out)["verdict"]
+    assert " ".join(lines).startswith(f"{verdict}  LSTM of nets.py:build.")
     assert "LSTM of nets.py:build." in lines
     assert "built" in found.err.splitlines()
     assert "built" not in lines

@@ -67,28 +67,48 @@ def inspect(config: InspectConfig) -> None:
 
 def _inspected(config: InspectConfig) -> Inspected:
     """Inspect what is named: a function, a file or a row."""
-    if find_spec("torch") is None:
-        raise MissingExtraError(
-            "carrousel inspect needs torch, which is not installed",
-            fix="pip install 'carrousel[torch]'",
-        )
     path = Path(config.what)
     if is_target(config.what):
         return _target(config)
-    if path.is_file():
+    if path.is_file() and not _is_row(config.what):
         return FILES[_kind_of(path)](config)
+    if path.is_dir() and not _is_row(config.what):
+        fix = f"inspect a row whose weights are kept in it: carrousel inspect ROW {path}"
+        raise SettingError(f"{path} is a folder", fix=fix)
     if path.suffix in (*_FOREIGN, ".safetensors", ".ckpt"):
         raise SettingError(f"there is no file {path}")
     return inspect_trial(config)
+
+
+def _is_row(what: str) -> bool:
+    from carrousel.experiments import EXPERIMENTS
+
+    return what in EXPERIMENTS
 
 
 def _target(config: InspectConfig) -> Inspected:
     """Inspect the model that a function of the user's returns."""
     config.refuse(
         "a function in Python",
-        *("data", "target", "predict_next", "id", "key", "time", "channels", "series", "steps"),
+        *(
+            "data",
+            "target",
+            "predict_next",
+            "id",
+            "key",
+            "stream",
+            "time",
+            "channels",
+            "series",
+            "steps",
+        ),
         *("recipe", "trial", "sequences", "gradient"),
     )
+    if find_spec("torch") is None:
+        raise MissingExtraError(
+            "the inspection of a function's model needs torch, which is not installed",
+            fix="pip install 'carrousel[torch]'",
+        )
     call = call_of(config.what)
     with users_code():
         return call.inspected(config.said)

@@ -65,6 +65,9 @@ class InspectConfig(CheckedOptions):
     key: str | None = option(
         None, DATA, "Streams: column that names the stream of a row.", "COLUMN"
     )
+    stream: str | None = option(
+        None, DATA, "Streams: value of the key; default: that with most rows.", "VALUE"
+    )
     time: str | None = option(None, DATA, "Column of times.", "COLUMN")
     channels: list[str] | None = option(
         None, DATA, "Columns that are measured, as A,B; default: all others.", "COLUMNS"
@@ -77,7 +80,7 @@ class InspectConfig(CheckedOptions):
     )
     recipe: str = option(PAPER, ROW, "Settings of the row (carrousel list --recipes).", "NAME")
     trial: int = option(0, ROW, "Number of the trial, from 0.", "N", least=0)
-    sequences: int | None = option(None, ROW, "Stop the training after N sequences.", "N", least=0)
+    sequences: int | None = option(None, ROW, "Stop the training after N sequences.", "N", least=1)
     gradient: str | None = option(
         None,
         ROW,
@@ -111,10 +114,15 @@ class InspectConfig(CheckedOptions):
                 path, Path(self.what.rpartition(":")[0] or self.what)
             ):
                 raise SettingError(f"WHAT and {flag} are the same file {path}")
-        if self.png is not None and find_spec("matplotlib") is None:
-            raise MissingExtraError(
-                "--png needs matplotlib", fix="install it with: pip install 'carrousel[plot]'"
-            )
+        for flag, path, package, extra in (
+            ("--html", self.html, "jinja2", "report"),
+            ("--png", self.png, "matplotlib", "plot"),
+        ):
+            if path is not None and find_spec(package) is None:
+                raise MissingExtraError(
+                    f"{flag} needs {package}, which is not installed",
+                    fix=f"pip install 'carrousel[{extra}]'",
+                )
 
     def refuse(self, what: str, *names: str) -> None:
         """Raise SettingError for an option that has no meaning for a kind of ``WHAT``."""

@@ -33,12 +33,12 @@ def text_curve(
         Lines of text; empty for fewer than two lags, or if no value is positive.
 
     >>> print(text_curve(0.1 ** np.arange(9), 40, plain=True))
-        1 |###
+        1 |####
           |########
-     1e-4 |#############
-          |##################
-     1e-8 |#######################
-           0                     8 steps back
+     1e-4 |##########
+          |##############
+     1e-8 |##################
+           0                8 steps back
     """
     known = np.isfinite(curve) & (curve > 0)
     if len(curve) < 2 or not known.any():
@@ -53,17 +53,17 @@ def text_curve(
     with np.errstate(divide="ignore", invalid="ignore"):
         height = (np.log10(shown) - low) / (top - low)
     fine = len(marks) - 1
-    # A value at the lower end still has a bar, however small; none means that no error arrives.
-    filled = np.where(shown > 0, np.clip(np.ceil(height * ROWS * fine), 1, ROWS * fine), 0)
-    filled = np.nan_to_num(filled).astype(int)
+    # The lowest bar stands for the lower end of the axis; no bar for less, and for no error.
+    bars = np.clip(np.ceil(height * ROWS * fine), 1, ROWS * fine)
+    filled = np.nan_to_num(np.where(height > -1e-9, bars, 0.0)).astype(int)
     edge = "|" if plain else "│"
     lines = []
     for row in range(ROWS):
         level = fine * (ROWS - 1 - row)
-        bars = "".join(marks[min(fine, max(0, value - level))] for value in filled.tolist())
+        text = "".join(marks[min(fine, max(0, value - level))] for value in filled.tolist())
         at = {0: top, ROWS // 2: (top + low) / 2, ROWS - 1: low}.get(row)
         name = _power(at) if at is not None and float(at).is_integer() else ""
-        lines.append(f"{name:>{label - 3}} {edge}{bars}".rstrip())
+        lines.append(f"{name:>{label - 3}} {edge}{text}".rstrip())
     lines.append(" " * (label - 1) + _axis(len(curve) - 1, columns, lag))
     return "\n".join(lines)
 

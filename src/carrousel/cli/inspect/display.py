@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from carrousel.cli.inspect.curve import text_curve
@@ -12,25 +14,20 @@ from carrousel.words import count, number, percent, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from carrousel.inspection import Report
     from carrousel.inspection.results.units import Gate
 
 MOST_PARTS = 12
 """Lines of the table at most."""
+INDENT = "   "
 
 
 def as_json(found: Inspected) -> dict[str, Any]:
     """Return everything as a value that JSON can hold."""
-    from carrousel.inspection.pictures.findings import verdict
-
-    return {
-        "subject": found.subject,
-        "loss_is": found.loss,
-        "stopped": found.stopped or None,
-        "verdict": verdict(found.report),
-        **found.report.to_dict(),
-    }
+    head = {"subject": found.subject, "loss_is": found.loss, "stopped": found.stopped or None}
+    return {**head, **found.report.to_dict()}
 
 
 def put_inspected(found: Inspected) -> None:
@@ -61,7 +58,7 @@ def put_inspected(found: Inspected) -> None:
         if drawn:
             title = f"Error by lag, relative to the read step of {reach.part}:"
             parts += [Text(""), Text(printable(title)), *map(Text, drawn.split("\n"))]
-    parts += _faults(report)
+    parts += _faults(report, console.width)
     console.print(Group(*parts))
 
 
@@ -105,9 +102,8 @@ def _gate(name: str, gate: Gate) -> str:
 
 def _memory(report: Report) -> list[str]:
     """Return lines on the asked lag and on used memory."""
-    import math
-
-    from carrousel.inspection.pictures.findings import at_lag, factor, read_part, used_until
+    from carrousel.inspection.pictures.findings import at_lag, factor, read_part
+    from carrousel.inspection.verdicts.sentence import FELT, used_steps
 
     found, reach = [], read_part(report)
     if report.lag is not None and reach is not None:
@@ -120,29 +116,28 @@ def _memory(report: Report) -> list[str]:
         found.append(f"Asked lag: {count(report.lag, 'step')}; {arrives}.")
     if report.used is None:
         found.append("Used memory: unknown, since one sequence alone was inspected.")
-    else:
-        until = used_until(report.used)
-        found.append(
-            "Used memory: none; foreign history does not raise the loss."
-            if math.isnan(until)
-            else f"Used memory: up to lag {until:,.0f}; foreign history further back raises the "
-            "loss by less than half of the most."
-        )
+        return ["", *found]
+    steps = used_steps(report.used)
+    found.append(
+        "Used memory: none; the loss does not depend on history."
+        if steps is None
+        else f"Used memory: about the last {count(steps, 'step')}; beyond them, history of another "
+        f"sequence changes the loss by less than {100 * FELT:.0f} % of the most."
+    )
     return ["", *found]
 
 
-def _faults(report: Report) -> list[RenderableType]:
-    from rich.padding import Padding
+def _faults(report: Report, width: int) -> list[Text]:
+    """Return each fault with its evidence and its remedy."""
     from rich.text import Text
 
     if not report.faults:
         return []
-    found: list[RenderableType] = [Text(""), Text("Faults:", "bold")]
+    found = [Text(""), Text("Faults:", "bold")]
     for place, fault in enumerate(report.faults, 1):
         where = f" in {fault.part}" if fault.part else ""
         found.append(Text(printable(f"{place}. {fault.name}{where}"), "bold"))
-        found += [
-            Padding(Text(printable(t)), (0, 0, 0, 3), expand=False)
-            for t in (fault.evidence, fault.remedy)
-        ]
+        for sentence in (fault.evidence, fault.remedy):
+            lines = wrap(printable(sentence), max(20, width - len(INDENT)))
+            found += [Text(INDENT + line) for line in lines]
     return found

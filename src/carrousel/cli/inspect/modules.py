@@ -10,10 +10,16 @@ from carrousel.cli.inspect.inspected import Call, Inspected
 from carrousel.cli.inspect.series import classes_of, data_of, padded, read_some
 from carrousel.errors import SettingError
 
+_OF_OTHERS = (
+    *("predict_next", "key", "stream", "steps"),
+    *("recipe", "trial", "sequences", "gradient"),
+)
+"""Options of streams and of rows of the paper."""
+
 
 def inspect_layer(config: InspectConfig) -> Inspected:
     """Inspect a layer or cell of ``carrousel.nn``."""
-    config.refuse("a file of carrousel.nn.save", "recipe", "trial", "predict_next", "key")
+    config.refuse("a file of carrousel.nn.save", *_OF_OTHERS)
     from carrousel import nn
     from carrousel.inspection.arrays import call_of
 
@@ -29,7 +35,7 @@ def inspect_layer(config: InspectConfig) -> Inspected:
 
 def inspect_estimator(config: InspectConfig) -> Inspected:
     """Inspect the first net of a file of ``carrousel fit``."""
-    config.refuse("a file of carrousel fit", "recipe", "trial", "predict_next", "key", "channels")
+    config.refuse("a file of carrousel fit", *_OF_OTHERS, "channels")
     path, model_path = data_of(config, "an estimator"), Path(config.what)
     model, stored = read_model(model_path)
     with warnings_as_messages():

@@ -8,7 +8,13 @@ from carrousel.cli.screen import say
 
 
 def write_pictures(config: InspectConfig, found: Inspected) -> None:
-    """Write the page and the picture that are wanted, and say where."""
-    for path in (config.html, config.png):
+    """Write the page and the picture that are wanted, and say where.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    report = found.report
+    for path, save in ((config.html, report.save_html), (config.png, report.save_png)):
         if path is not None:
+            save(path)
             say(f"written: {path}")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from carrousel.cli.inspect.config import InspectConfig
@@ -19,7 +20,7 @@ from carrousel.words import count
 
 if TYPE_CHECKING:
     from carrousel.contracts import Experiment
-    from carrousel.experiments.inspection import TrainedRow, TrainingProgress
+    from carrousel.experiments.inspection import TrainedRow
     from carrousel.experiments.store.store import Store
 
 
@@ -41,7 +42,7 @@ def inspect_trial(config: InspectConfig) -> Inspected:
     """Inspect a trial of a row on test sequences."""
     config.refuse(
         "a row of the paper",
-        *("target", "predict_next", "id", "key", "time", "channels", "series", "steps"),
+        *("target", "predict_next", "id", "key", "stream", "time", "channels", "series", "steps"),
         *("clip", "truncation"),
     )
     row = row_of(config)
@@ -62,27 +63,28 @@ def inspect_trial(config: InspectConfig) -> Inspected:
 
 def _trained(config: InspectConfig, row: Experiment) -> tuple[TrainedRow, str]:
     """Train a trial, or read its weights; return it, and why the training was stopped early."""
-    from carrousel.experiments.inspection import train_row
+    from carrousel.experiments.inspection import TrainingProgress, train_row
     from carrousel.experiments.report.progress import ProgressBars
 
-    given = {"seed": config.seed, "index": config.trial}
+    train = partial(train_row, row, seed=config.seed, index=config.trial)
     if config.data is not None:
         with _kept(config, row) as store:
-            return train_row(row, **given, store=store), ""
-    say(f"Training a trial of {row.name}, seed {config.seed}. Ctrl-C stops and inspects it.")
-    with (
-        StopSignals() as stop,
-        ProgressBars(console_of(sys.stderr), [row.name]) as bars,
-    ):
+            return train(store=store), ""
+    console = console_of(sys.stderr)
+    with StopSignals() as stop, ProgressBars(console, [row.name]) as bars:
+        say(f"Training a trial of {row.name}, seed {config.seed}. Ctrl-C stops and inspects it.")
         bars.add(row, trials=1, ended=0)
+        last = TrainingProgress(0, row.budget, 0.0, None)
 
-        def show(now: TrainingProgress) -> None:
-            bars.update(
-                row.name, trials_done=0, running=1, sequences=now.sequences, seconds=now.seconds
-            )
+        def show(now: TrainingProgress, *, ended: bool = False) -> None:
+            nonlocal last
+            last, done = now, int(ended)
+            n, spent = now.sequences, now.seconds
+            bars.update(row.name, trials_done=done, running=1 - done, sequences=n, seconds=spent)
             bars.show(seconds=now.seconds, lanes_busy=None)
 
-        trained = train_row(row, **given, sequences=config.sequences, on_progress=show, stop=stop)
+        trained = train(sequences=config.sequences, on_progress=show, stop=stop)
+        show(last, ended=not stop.received)
     return trained, f"Stopped by {stop.received}." if stop.received else ""
 
 
@@ -99,10 +101,12 @@ def _kept(config: InspectConfig, row: Experiment) -> Iterator[Store]:
     assert config.data is not None
     with Store(config.data, read_only=True) as store:
         if store.kept(row, seed=config.seed, index=config.trial) is None:
-            words = shlex.join(["--seed", str(config.seed), "--out", str(config.data)])
+            least = ["--trials", str(config.trial + 1), "--keep-weights"]
+            words = ["carrousel", "reproduce", row.name, *least]
+            words += ["--seed", str(config.seed), "--out", str(config.data)]
             raise SettingError(
                 f"{config.data} has no weights of trial {config.trial} of {row.name} with seed "
                 f"{config.seed}",
-                fix=f"carrousel reproduce {row.name} --keep-weights {words} keeps them",
+                fix=f"keep them with {shlex.join(words)}",
             )
         yield store

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,9 @@ from carrousel.cli.screen import say
 from carrousel.errors import CarrouselError, SettingError, UnknownNameError
 
 WANTED = ("model", "inputs", "loss")
-FURTHER = ("lag", "clip", "truncation", "optimizer")
 RETURNS = (
-    "a tuple (model, inputs, loss), or a mapping with these names and, if they are known, "
-    + ", ".join(FURTHER)
+    "a tuple (model, inputs, loss), or a mapping with these names and further arguments of "
+    "carrousel.inspection.inspect, such as lag"
 )
 
 
@@ -148,6 +148,8 @@ def _from_module(name: str) -> Any:
 
 def _arguments(what: str, found: Any) -> dict[str, Any]:
     """Return the arguments in what a function returned."""
+    from carrousel.inspection import inspect
+
     if isinstance(found, tuple) and len(found) == len(WANTED):
         return dict(zip(WANTED, found, strict=True))
     if not isinstance(found, Mapping):
@@ -158,11 +160,12 @@ def _arguments(what: str, found: Any) -> dict[str, Any]:
     missing = [name for name in WANTED if name not in found]
     if missing:
         raise SettingError(f"{what} returned no {missing[0]!r}, expected {RETURNS}")
+    further = list(signature(inspect).parameters)[len(WANTED) :]
     for name in found:
-        if name not in (*WANTED, *FURTHER):
+        if name not in (*WANTED, *further):
             raise UnknownNameError(
                 f"{what} returned {name!r}, which is no argument",
                 got=name,
-                fix=suggestion(str(name), (*WANTED, *FURTHER)),
+                fix=suggestion(str(name), (*WANTED, *further)),
             )
     return dict(found)
