@@ -72,23 +72,59 @@ ROOMS = {
     "online.sources": ("online.closing", "online.kafka"),
     "online.sinks": ("online.closing", "online.kafka", "online.sources"),
     "online.clean": ("online.sources",),
+    "online.inspection": ("online.model",),
     "online.evaluation": (
         *("online.closing", "online.model", "online.clean", "online.sinks", "online.sources"),
     ),
-    "inspection.measures": ("inspection.record",),
-    "inspection.verdicts": ("inspection.evidence", "inspection.measures"),
-    "inspection.evidence": ("inspection.measures", "inspection.record"),
-    "inspection.report": (
-        *("inspection.evidence", "inspection.measures", "inspection.verdicts"),
-        "inspection.pictures",
-        "inspection.trace",
+    "inspection.arrays": (),
+    "inspection.measures": (
+        "inspection.record",
+        "inspection.results",
     ),
-    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
+    "inspection.verdicts": (
+        "inspection.evidence",
+        "inspection.measures",
+        "inspection.results",
+    ),
+    "inspection.evidence": (
+        "inspection.measures",
+        "inspection.record",
+        "inspection.results",
+    ),
     "inspection.training": (
         *("inspection.measures", "inspection.record", "inspection.report", "inspection.run"),
     ),
+    "inspection.lag": ("inspection.networks",),
+    "inspection.networks": (
+        "inspection.report",
+        "inspection.results",
+        "inspection.trace",
+        "inspection.verdicts",
+    ),
+    "inspection.report": (
+        "inspection.pictures",
+        "inspection.results",
+        "inspection.trace",
+        "inspection.verdicts",
+    ),
+    "inspection.pictures": (
+        "inspection.results",
+        "inspection.trace",
+        "inspection.verdicts",
+    ),
+    "inspection.reporting": (
+        "inspection.evidence",
+        "inspection.measures",
+        "inspection.report",
+        "inspection.trace",
+        "inspection.verdicts",
+    ),
     "inspection.run": (
-        *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
+        "inspection.evidence",
+        "inspection.measures",
+        "inspection.record",
+        "inspection.report",
+        "inspection.reporting",
         "inspection.verdicts",
     ),
     "experiments.paper": ("experiments.stopping",),
@@ -97,6 +133,7 @@ ROOMS = {
     "experiments.recipes": ("experiments.catalogue", "experiments.store"),
     "experiments.run": ("experiments.stopping", "experiments.store"),
     "experiments.judge": ("experiments.store",),
+    "experiments.inspection": (*("experiments.catalogue", "experiments.run", "experiments.store"),),
     "experiments.report": ("experiments.judge", "experiments.store"),
     "experiments.study": (
         *("experiments.judge", "experiments.recipes", "experiments.report"),
@@ -142,6 +179,9 @@ ROOMS = {
         *("estimators.classifier", "estimators.forecaster", "estimators.regressor"),
         *("estimators.saving", "estimators.tagger"),
     ),
+    "estimators.inspecting": (
+        *("estimators.data", "estimators.fitting", "estimators.forecast", "estimators.net"),
+    ),
     "estimators.report": (
         *("estimators.anytime", "estimators.catalogue", "estimators.data"),
         "estimators.fitting",
@@ -160,6 +200,10 @@ ROOMS = {
     ),
     "cli.estimators": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
     "cli.stream": ("cli.codes", "cli.flags", "cli.options", "cli.screen"),
+    "cli.inspect": (
+        *("cli.codes", "cli.estimators", "cli.flags", "cli.options", "cli.screen"),
+        *("cli.selection", "cli.stream"),
+    ),
 }
 
 # Everything from outside the standard library, and the modules that may import it.

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from carrousel.inspection import Fault, Report, inspect
-from carrousel.inspection.measures.dynamics import Dynamics
-from carrousel.inspection.measures.gradients import Gradients
-from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
-from carrousel.inspection.measures.reach import Reach
-from carrousel.inspection.measures.units import Gate, Units
+from carrousel.inspection.results.dynamics import Dynamics
+from carrousel.inspection.results.gradients import Gradients
+from carrousel.inspection.results.memory import UnitMemory, UsedMemory
+from carrousel.inspection.results.reach import Reach
+from carrousel.inspection.results.units import Gate, Units
 from carrousel.inspection.trace import Trace
 
 HOSTILE = "<script>console.error('broken out')</script>\x1b[31m & $x$"

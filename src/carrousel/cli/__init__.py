@@ -1,5 +1,5 @@
-"""Command line: ``carrousel list | show | reproduce | study | report | stream | fit | predict |
-score``.
+"""Command line: ``carrousel list | show | reproduce | study | report | inspect | stream | fit |
+predict | score``.
 
 ``codes.py`` lists the exit codes. An unsolved trial is a result rather than a failure of a command.
 Results go to standard output, everything else to standard error. With ``--json`` standard output
@@ -24,6 +24,8 @@ from carrousel.cli.estimators.fit import fit
 from carrousel.cli.estimators.predict import predict
 from carrousel.cli.estimators.score import score
 from carrousel.cli.flags.grouped_help import GroupedCommand
+from carrousel.cli.inspect.command import EXAMPLES as INSPECT_EXAMPLES
+from carrousel.cli.inspect.command import inspect
 from carrousel.cli.report import report
 from carrousel.cli.reproduce import reproduce
 from carrousel.cli.screen import ClosedOutput, say
@@ -34,7 +36,7 @@ from carrousel.errors import CarrouselError
 app = typer.Typer(
     name="carrousel",
     help="Long short-term memory: reproduce the experiments of 1997; learn from endless streams; "
-    "classify, tag and forecast series.",
+    "classify, tag and forecast series; inspect what nets remember.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -114,6 +116,7 @@ app.command()(show)
 app.command()(reproduce)
 app.command()(study)
 app.command()(report)
+app.command(cls=GroupedCommand, epilog=INSPECT_EXAMPLES)(inspect)
 app.command(cls=GroupedCommand, epilog=EXAMPLES)(stream)
 app.command(cls=GroupedCommand, epilog=FIT_EXAMPLES)(fit)
 app.command(cls=GroupedCommand)(predict)

@@ -65,6 +65,13 @@ Out = Annotated[
         metavar="DIR",
     ),
 ]
+KeepWeights = Annotated[
+    bool,
+    typer.Option(
+        "--keep-weights",
+        help="Store the weights of each trial too, for carrousel inspect; results stay the same.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ class RunOptions:
         backend: where workers run.
         address: address of the cluster.
         out: folder of the store; None: :data:`DEFAULT_FOLDER`.
+        keep_weights: whether the weights of trials are stored too.
 
     Raises:
         SettingError: a number is out of range.
@@ -89,6 +97,7 @@ class RunOptions:
     backend: str = BACKEND
     address: str | None = None
     out: Path | None = None
+    keep_weights: bool = False
 
     def __post_init__(self) -> None:
         check_int("seed", self.seed, minimum=0)
@@ -111,12 +120,13 @@ class RunOptions:
             "--address": self.address,
             "--out": self.out,
         }
-        return [
+        words = [
             word
             for name, value in given.items()
             if value is not None
             for word in (name, str(value))
         ]
+        return [*words, *(["--keep-weights"] if self.keep_weights else [])]
 
     @property
     def workers(self) -> int | None:

@@ -17,6 +17,7 @@ from carrousel.cli.options import (
     Backend,
     Jobs,
     Json,
+    KeepWeights,
     Out,
     Recipe,
     Rivals,
@@ -111,13 +112,14 @@ def reproduce(
     backend: Backend = BACKEND,
     address: Address = None,
     out: Out = None,
+    keep_weights: KeepWeights = False,
     as_json: Json = False,
 ) -> None:
     """Run experiments and compare the results with the paper.
 
     A stopped run continues when the same command is given again.
     """
-    run = RunOptions(trials, seed, jobs, backend, address, out)
+    run = RunOptions(trials, seed, jobs, backend, address, out, keep_weights)
     request = ReproduceRequest(tuple(names or ()), run, everything, rivals, recipe, as_json)
     plan = request.plan()
     from carrousel.experiments.run.clusters import cluster

@@ -109,6 +109,7 @@ def run_all(
                 store=store,
                 backend=cast("Backend", run.backend),  # checked when the options were parsed
                 address=run.address,
+                keep_weights=run.keep_weights and store is not None,
                 on_progress=on_progress,
             )
         except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from carrousel.files.lock import HeldError as HeldError
 from carrousel.files.lock import held as held
 from carrousel.files.safetensors import checksum as checksum
+from carrousel.files.safetensors import header_key as header_key
 from carrousel.files.safetensors import read_whole as read_whole
 from carrousel.files.same import check_distinct as check_distinct
 from carrousel.files.same import same_file as same_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,6 +23,39 @@ def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int
         values = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
         check = zlib.crc32(values.data, check)
     return check
+
+
+def header_key(path: str | os.PathLike[str], known: Iterable[str]) -> str | None:
+    """Return which of the known keys a safetensors file has in its metadata; None: none of them.
+
+    Only the beginning of the file is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: it cannot be read.
+
+    >>> import tempfile
+    >>> from carrousel.files import write_whole
+    >>> header = b'{"__metadata__": {"mine": "{}"}}'
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "weights.safetensors")
+    ...     write_whole(path, len(header).to_bytes(8, "little") + header)
+    ...     header_key(path, ["yours", "mine"]), header_key(path, ["yours"])
+    ('mine', None)
+    """
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            beginning = file.read(length) if length <= _MAX_HEADER else b""
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        metadata = json.loads(beginning)["__metadata__"]
+        return next((key for key in known if key in metadata), None)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def read_whole(

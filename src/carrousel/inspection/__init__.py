@@ -1,7 +1,11 @@
 """Instruments: where the error flows, how long a net remembers, and what is wrong with it.
 
-:func:`errors_by_lag`, :func:`cosines_by_lag`, :func:`writes_of` and :func:`credit_of_writes` need
-NumPy only, all others the extra ``torch``. Names are imported when they are first used.
+:func:`inspect` reports on models of torch; :mod:`carrousel.inspection.networks` on nets of memory
+cells and simple units, ``carrousel.experiments.inspection`` on rows of the paper, and
+``carrousel.online.inspection`` on models of streams. These three need NumPy only, and so do
+:class:`Report`, :func:`errors_by_lag`, :func:`cosines_by_lag`, :func:`writes_of` and
+:func:`credit_of_writes`. All others need the extra ``torch``. Names are imported when they are
+first used.
 """
 
 from __future__ import annotations
@@ -38,7 +42,16 @@ _HOMES = {
     "state": "record.marks",
     "writes_of": "writes",
 }
-_WITHOUT_TORCH = ("Fault", "cosines_by_lag", "credit_of_writes", "errors_by_lag", "writes_of")
+_WITHOUT_TORCH = (
+    "Fault",
+    "Report",
+    "Snapshots",
+    "compare",
+    "cosines_by_lag",
+    "credit_of_writes",
+    "errors_by_lag",
+    "writes_of",
+)
 __all__ = [
     "Fault",
     "Report",

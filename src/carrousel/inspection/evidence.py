@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from carrousel.inspection.measures.dynamics import Dynamics, dynamics
-from carrousel.inspection.measures.gradients import Gradients, gradients
-from carrousel.inspection.measures.memory import UnitMemory, UsedMemory, log_grid, memories
-from carrousel.inspection.measures.reach import Reach, reaches
+from carrousel.inspection.measures.dynamics import dynamics
+from carrousel.inspection.measures.gradients import gradients
+from carrousel.inspection.measures.memory import memories
+from carrousel.inspection.measures.reach import reaches
 from carrousel.inspection.measures.saturation import Saturation, saturations
 from carrousel.inspection.measures.targets import Targets, targets
 from carrousel.inspection.measures.trial_steps import TrialSteps, trial_steps
-from carrousel.inspection.measures.units import Units, units
+from carrousel.inspection.measures.units import units
 from carrousel.inspection.measures.usage import Usage, usage
 from carrousel.inspection.record.recording import Recording
+from carrousel.inspection.results.dynamics import Dynamics
+from carrousel.inspection.results.gradients import Gradients
+from carrousel.inspection.results.memory import UnitMemory, UsedMemory, log_grid
+from carrousel.inspection.results.reach import Reach
+from carrousel.inspection.results.units import Units
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import numpy as np
 
 from carrousel.contracts import Gradient, Network
 from carrousel.errors import DataError, SettingError
+from carrousel.inspection.networks.flow import depth_of, followed, state_errors
 from carrousel.kernels.reference.layers import HiddenStep, Weights, forward, logistic
-from carrousel.kernels.reference.paths import rank_one, reachable, recurrent_paths
+from carrousel.kernels.reference.paths import rank_one, reachable
 from carrousel.kernels.signs import Signs
 from carrousel.sequences import Sequences
 from carrousel.shapes import Floats
@@ -145,24 +146,11 @@ def _forward(
 
 
 def _backward_errors(run: _Run, gradient: Gradient) -> dict[int, np.ndarray]:
-    """Errors of BPTT, of RTRL (the same), and of gradients with fewer paths or steps.
-
-    The truncated gradient has no recurrent paths; for simple units this is one step. Sparse RTRL
-    has some. Beyond a bounded depth, which is 1 for the immediate derivative, errors are zero.
-    """
-    recurrent, e = run.recurrent, run.error
-    if gradient.kind == "truncated":
-        recurrent = np.zeros_like(recurrent)
-    elif gradient.kind == "sparse":
-        recurrent = recurrent * recurrent_paths(run.network, gradient.depth or 1)
-    depth = {"immediate": 1, "bptt": gradient.depth}.get(gradient.kind)
-    shares: dict[int, np.ndarray] = {}
-    for lag, step in enumerate(reversed(run.steps)):
-        shares[lag] = step.by_net.T @ e
-        if depth is not None and lag >= depth:
-            shares[lag] = np.zeros_like(shares[lag])
-        e = step.jacobian(recurrent).T @ e
-    return shares
+    """Errors of BPTT, of RTRL (the same), and of gradients with fewer paths or steps."""
+    paths = followed(run.network, run.recurrent, gradient)
+    errors = state_errors(run.steps, paths, run.error, depth_of(gradient))[1:]
+    pairs = zip(reversed(run.steps), reversed(errors), strict=True)
+    return {lag: step.by_net.T @ e for lag, (step, e) in enumerate(pairs)}
 
 
 def _masked_errors(run: _Run, mask: np.ndarray, lags: Sequence[int]) -> dict[int, np.ndarray]:

@@ -8,16 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from carrousel.errors import DataError
 from carrousel.files import write_whole
-from carrousel.inspection.evidence import Evidence
-from carrousel.inspection.measures.dynamics import Dynamics
-from carrousel.inspection.measures.gradients import Gradients
-from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
-from carrousel.inspection.measures.reach import Reach, lags_of
-from carrousel.inspection.measures.units import Units
 from carrousel.inspection.pictures.drawing import drawn
 from carrousel.inspection.pictures.every import Name, names_of
 from carrousel.inspection.pictures.findings import verdict
@@ -25,11 +17,14 @@ from carrousel.inspection.pictures.notebook import fragment
 from carrousel.inspection.pictures.page import page
 from carrousel.inspection.pictures.saved import FORMAT, from_plain, text_of, to_plain
 from carrousel.inspection.pictures.text import text
+from carrousel.inspection.results.dynamics import Dynamics
+from carrousel.inspection.results.gradients import Gradients
+from carrousel.inspection.results.memory import UnitMemory, UsedMemory
+from carrousel.inspection.results.reach import Reach
+from carrousel.inspection.results.units import Units
 from carrousel.inspection.trace import Trace as Trace
 from carrousel.inspection.verdicts.fault import Fault
-from carrousel.inspection.verdicts.rules import faults
 from carrousel.inspection.verdicts.sentence import sentence
-from carrousel.shapes import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +61,17 @@ class Report:
 
     def __str__(self) -> str:
         return text(self)
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> net, x = torch.nn.LSTM(2, 4, batch_first=True), torch.zeros(3, 1, 2)
+        >>> inspect(net, x, lambda output: output[0][:, -1].sum()).sentence()[:37]
+        '1 fault, one_step: The part processes'
+        """
+        return sentence(self.faults, self.read_reach(), self.used, self.lag)
 
     def __repr__(self) -> str:
         return f"<Report: {verdict(self)}>"
@@ -181,44 +187,3 @@ class Report:
         '1 fault, one_step: The part processes'
         """
         return sentence(self.faults, self.read_reach(), self.used, self.lag)
-
-
-def report_of(evidence: Evidence) -> Report:
-    """Return the report on what was measured."""
-    recording = evidence.recording
-    return Report(
-        float(recording.loss.detach()),
-        evidence.asked.lag,
-        tuple(evidence.reach),
-        evidence.used,
-        tuple(evidence.unit_memory),
-        tuple(evidence.units),
-        tuple(evidence.dynamics),
-        evidence.gradients,
-        _traces(evidence),
-        faults(evidence),
-    )
-
-
-def _traces(evidence: Evidence) -> tuple[Trace, ...]:
-    found = []
-    for track, (h, s) in zip(evidence.recording.tracks, evidence.flows, strict=True):
-        read = lags_of(evidence.recording, track)[0, 0]
-        found.append(
-            Trace(
-                track.part.name,
-                int(read),
-                _first(track.values("x")) if track.x else np.zeros((len(track), 0)),
-                _first(track.values("h")),
-                _first(track.values("s")),
-                {name: _first(gate) for name, gate in track.local.gates.items()},
-                _first(h),
-                _first(s),
-                track.part.reverse,
-            )
-        )
-    return tuple(found)
-
-
-def _first(values: object) -> Floats:
-    return values[:, 0].double().cpu().numpy()  # type: ignore[index]

@@ -13,7 +13,8 @@ from carrousel.inspection.evidence import Asked, gather
 from carrousel.inspection.measures.needed import lag_of_data
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
-from carrousel.inspection.report import Report, report_of
+from carrousel.inspection.report import Report
+from carrousel.inspection.reporting import report_of
 from carrousel.inspection.verdicts.rules import SHORTENING
 
 

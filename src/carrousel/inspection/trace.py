@@ -21,6 +21,8 @@ class Trace:
         gates: activated gates by name, each ``[T, units]``.
         error_h, error_s: errors of the read step at each state, ``[T, H]`` and ``[T, S]``.
         reverse: whether the part processes the sequence from its last step to its first.
+        outputs: outputs of the network ``[T, O]``; None: not recorded.
+        target: target of the read step ``[O]``; None: not recorded.
     """
 
     part: str
@@ -32,3 +34,5 @@ class Trace:
     error_h: Annotated[Floats, "T H"]
     error_s: Annotated[Floats, "T S"]
     reverse: bool = False
+    outputs: Annotated[Floats, "T O"] | None = None
+    target: Annotated[Floats, "O"] | None = None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import carrousel.nn as cn
 from carrousel.inspection import Report, inspect
-from carrousel.inspection.measures.memory import UnitMemory
+from carrousel.inspection.results.memory import UnitMemory
 from support.inspection.nets import B, H, I, T, data, read
 
 

@@ -34,6 +34,7 @@ class FakeRunner:
         store: Store | None = None,
         backend: str = "loky",
         address: str | None = None,
+        keep_weights: bool = False,
         on_progress: Callable[[runner.RunProgress], None] | None = None,
     ) -> list[list[Trial]]:
         ended = [dict[int, Trial]() for _ in rows]

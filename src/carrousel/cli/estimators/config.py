@@ -37,7 +37,7 @@ class Columns:
     channels: tuple[str, ...] = ()
 
 
-class _Checked:
+class CheckedOptions:
     """Checks that configurations share."""
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class _Checked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitConfig(_Checked):
+class FitConfig(CheckedOptions):
     """Configuration of ``carrousel fit``."""
 
     data: Path = option(MISSING, "", FILE_HELP, "DATA", flag="DATA")
@@ -145,7 +145,7 @@ class FitConfig(_Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Applied(_Checked):
+class _Applied(CheckedOptions):
     """What ``predict`` and ``score`` share."""
 
     model: Path = option(

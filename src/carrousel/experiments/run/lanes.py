@@ -113,6 +113,7 @@ class Slice:
         instruction_set: instruction set of the worker's kernels, which may differ in a cluster.
         use: how well learning filled the lanes.
         seconds: duration of the slice.
+        kept: arrays of the networks of ended trials, where the row keeps them.
     """
 
     ended: list[tuple[int, Trial]]
@@ -121,6 +122,7 @@ class Slice:
     instruction_set: str
     use: LaneUse = field(default_factory=LaneUse)
     seconds: float = 0.0
+    kept: Mapping[Job, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def rows(self) -> set[int]:
@@ -148,7 +150,7 @@ def advance(share: Share, seconds: float) -> Slice:
         if time.perf_counter() >= began + seconds:
             break
     paused, took = group.pause(), time.perf_counter() - began
-    return Slice(ended, paused, list(waiting), instruction_set(), group.use, took)
+    return Slice(ended, paused, list(waiting), instruction_set(), group.use, took, group.kept)
 
 
 def _keep_freed_memory() -> None:
@@ -208,6 +210,7 @@ class LaneGroup:
         self._tasks: dict[Job, Task] = {}
         self._width = NativeKernel().width
         self.use = LaneUse()
+        self.kept: dict[Job, dict[str, np.ndarray]] = {}
 
     @property
     def has_room(self) -> bool:
@@ -283,7 +286,10 @@ class LaneGroup:
         share = (time.perf_counter() - began) / len(busy)
         for lane in busy.values():
             lane.trial.seconds += share
-        for place in endings:
+        for place, ending in endings.items():
+            if busy[place].plan.keep and ending != "diverged":
+                trial = busy[place].trial
+                self.kept[trial.row, trial.index] = self._arrays(place)
             self._lanes[place] = None
         return [
             (
@@ -292,6 +298,13 @@ class LaneGroup:
             )
             for p, ending in endings.items()
         ]
+
+    def _arrays(self, place: int) -> dict[str, np.ndarray]:
+        """Return what the network of a lane needs to predict."""
+        state = self._learner.state(place)
+        if not self._mixed:  # nets that grow, or two nets
+            return state
+        return {"weights": state["weights"]}  # without averages of the update rule
 
     def _chunks(self, busy: Mapping[int, RunningTrial]) -> dict[int, Sequences]:
         """Take the next sequences of each lane: about the same number of steps, where possible."""

@@ -19,17 +19,18 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 import joblib
+import numpy as np
 
 from carrousel import words
 from carrousel.checks import check_choice, check_int
 from carrousel.contracts import Experiment, Trial
-from carrousel.errors import StoreError
+from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.run.clusters import BACKENDS as BACKENDS
 from carrousel.experiments.run.clusters import Backend, cluster
 from carrousel.experiments.run.lanes import LaneUse, Share, Slice, advance
@@ -103,6 +104,7 @@ def run(
     store: Store | None = None,
     backend: Backend = "loky",
     address: str | None = None,
+    keep_weights: bool = False,
     on_progress: Callable[[RowProgress], None] | None = None,
 ) -> list[Trial]:
     """Run trials of an experiment and return them in the order of their indices.
@@ -117,6 +119,7 @@ def run(
         store: store of ended trials.
         backend: where workers run.
         address: address of the cluster.
+        keep_weights: whether the weights of ended trials are stored too.
         on_progress: called after each slice.
     """
     watch = None if on_progress is None else (lambda now: on_progress(now.rows[0]))
@@ -127,6 +130,7 @@ def run(
         store=store,
         backend=backend,
         address=address,
+        keep_weights=keep_weights,
         on_progress=watch,
     )
     return found
@@ -140,6 +144,7 @@ def run_rows(
     store: Store | None = None,
     backend: Backend = "loky",
     address: str | None = None,
+    keep_weights: bool = False,
     on_progress: Callable[[RunProgress], None] | None = None,
 ) -> list[list[Trial]]:
     """Run trials of several experiments side by side, and return those of each by their indices.
@@ -159,10 +164,13 @@ def run_rows(
             trials of other code.
         backend: ``"loky"`` for processes of this machine, ``"dask"`` or ``"ray"`` for a cluster.
         address: address of the cluster (see :func:`carrousel.experiments.run.clusters.cluster`).
+        keep_weights: whether the weights of trials that end in this run are stored too, except of
+            those that diverged (:meth:`Store.kept` returns them). Results do not depend on it.
         on_progress: called after each slice of about a second.
 
     Raises:
-        SettingError: a number is out of range, or an address is given without a cluster.
+        SettingError: a number is out of range, an address is given without a cluster, or weights
+            are to be kept without a store.
         UnknownNameError: the learner or backend is unknown.
         MissingExtraError: the backend is not installed.
         StoreError: the store cannot be read or written.
@@ -176,7 +184,14 @@ def run_rows(
     if jobs is not None:
         check_int("jobs", jobs, minimum=1)
     check_choice("backend", backend, BACKENDS)
-    runs = [_Row(experiment, trials, seed, store) for experiment, trials in rows]
+    if keep_weights and store is None:
+        raise SettingError(
+            "weights are kept in a store, but there is none",
+            argument="keep_weights",
+            got=True,
+            fix="give {store}",
+        )
+    runs = [_Row(experiment, trials, seed, store, keep_weights) for experiment, trials in rows]
     queue = Queue([row.plan for row in runs], [row.pending for row in runs])
     if queue.is_empty:
         return [row.found for row in runs]
@@ -195,7 +210,8 @@ def run_rows(
                 for number in each.rows:
                     runs[number].use += each.use
                 for number, trial in each.ended:
-                    runs[number].end(trial, each.instruction_set)
+                    kept = each.kept.get((number, trial.index))
+                    runs[number].end(trial, each.instruction_set, kept)
             clock.note(queue.paused(), saves=any(each.ended for each in slices))
             use = sum((each.use for each in slices), use)
             if on_progress:
@@ -207,10 +223,12 @@ def run_rows(
 class _Row:
     """One row of a run: its trials that ended, and its progress."""
 
-    def __init__(self, experiment: Experiment, trials: int, seed: int, store: Store | None) -> None:
+    def __init__(
+        self, experiment: Experiment, trials: int, seed: int, store: Store | None, keep: bool
+    ) -> None:
         shared = shared_settings(experiment.learner, experiment.network, experiment.training)
         learner = learner_named(experiment.learner)
-        self.plan = TrialPlan(experiment, learner, seed, shared=shared)
+        self.plan = TrialPlan(experiment, learner, seed, shared=shared, keep=keep)
         self.fresh, self.use = list[Trial](), LaneUse()
         self._experiment, self._trials, self._seed, self._store = experiment, trials, seed, store
         self._code = code_of(experiment) if store else ""  # workers need not compute it
@@ -241,11 +259,13 @@ class _Row:
                     self._experiment, seed=self._seed, trials=self._trials, code=self._code
                 )
 
-    def end(self, trial: Trial, instruction_set: str) -> None:
+    def end(
+        self, trial: Trial, instruction_set: str, kept: Mapping[str, np.ndarray] | None
+    ) -> None:
         """Add a trial that ended, also to the store."""
         if self._store:
             self._store.append(
-                trial, self._experiment, instruction_set=instruction_set, code=self._code
+                trial, self._experiment, instruction_set=instruction_set, code=self._code, kept=kept
             )
         self.fresh.append(trial)
 

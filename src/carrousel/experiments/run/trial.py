@@ -42,6 +42,7 @@ class TrialPlan:
             trials depend, and the most that are learned in one call.
         shared: network and settings of the learner, where trials of other rows may be its other
             lanes (see :func:`carrousel.learners.shared_settings`); None: those of the experiment.
+        keep: whether the weights of ended trials are returned.
     """
 
     experiment: Experiment
@@ -49,6 +50,7 @@ class TrialPlan:
     seed: int
     batch_steps: int = BATCH_STEPS
     shared: tuple[Network, Any] | None = None
+    keep: bool = False
 
     @property
     def expected(self) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from carrousel.checks import check_int
 from carrousel.errors import SettingError
-from carrousel.experiments.store import schema
+from carrousel.experiments.store import schema, weights
 from carrousel.experiments.store.settings import canonical
 from carrousel.experiments.store.store import Store
 
@@ -40,7 +40,7 @@ class MergeResult:
 
 
 def merge(target: str | Path, source: str | Path) -> MergeResult:
-    """Add the trials, settings and sessions of one store to another.
+    """Add the trials, settings, sessions and kept weights of one store to another.
 
     Trials that the target already contains are not changed. Their outcomes should be equal; those
     that differ, for example because of another instruction set, are counted.
@@ -83,6 +83,7 @@ def merge(target: str | Path, source: str | Path) -> MergeResult:
                     f"INSERT OR IGNORE INTO main.{table} ({columns})"
                     f" SELECT {theirs} FROM other.{table}"
                 )
+            weights.copy_from(db, "other")
             return MergeResult(_number(db, "SELECT count(*) FROM trials") - before, differing)
 
 

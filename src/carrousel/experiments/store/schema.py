@@ -59,6 +59,18 @@ PLAIN_TABLES = (
     _SESSIONS,
 )
 
+WEIGHT_COLUMNS = "fingerprint, seed, number, kernel, code, arrays"
+WEIGHTS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS weights (fingerprint TEXT NOT NULL, seed INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, kernel INTEGER NOT NULL, code TEXT NOT NULL, arrays BLOB NOT NULL,"
+    " PRIMARY KEY (fingerprint, seed, number, kernel, code))"
+)
+"""Weights of trials, in plain and packed stores. A store has this table once weights are kept.
+
+Versions of this package that do not know the table leave it alone, so the schema's version is the
+same with it. It has no references: packing replaces the table of settings.
+"""
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _OUTCOME = (
     "seed, number, ending, sequences, steps, seconds, measures, curve, version, instruction_set"
@@ -94,6 +106,18 @@ def schema_of(db: sqlite3.Connection, database: str = "main") -> int:
 def columns_in(db: sqlite3.Connection, database: str, columns: str) -> str:
     """Return columns to select from trials or sessions of any schema version."""
     return _filled(columns, MISSING.get(schema_of(db, database), {}))
+
+
+def has_weights(db: sqlite3.Connection, database: str = "main") -> bool:
+    """Return whether a database has the table of weights.
+
+    Raises:
+        sqlite3.DatabaseError: the table has other columns.
+    """
+    found = [row[1] for row in db.execute(f"PRAGMA {database}.table_info(weights)")]
+    if found and found != WEIGHT_COLUMNS.split(", "):
+        raise sqlite3.DatabaseError(f"the table of weights has the columns {', '.join(found)}")
+    return bool(found)
 
 
 def view_as_current(db: sqlite3.Connection) -> None:

@@ -29,9 +29,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from carrousel.contracts import Experiment, Trial
 from carrousel.errors import SettingError, StoreError
-from carrousel.experiments.store import schema
+from carrousel.experiments.store import schema, weights
 from carrousel.experiments.store.advice import explained, store_error
 from carrousel.experiments.store.code import code_of
 from carrousel.experiments.store.records import Holding as Holding
@@ -177,6 +179,7 @@ class Store:
         instruction_set: str,
         kernel: int = KERNEL_VERSION,
         code: str | None = None,
+        kept: Mapping[str, np.ndarray] | None = None,
     ) -> bool:
         """Add an ended trial; it is on disk when this returns.
 
@@ -186,6 +189,8 @@ class Store:
             instruction_set: instruction set of the kernels, e.g. ``"avx2"``.
             kernel: version of the kernels.
             code: hash of the experiment's code; None computes it (:func:`code_of`).
+            kept: arrays of the trial's network by name, stored in the same transaction; None:
+                none are kept.
 
         Returns:
             True if the trial was added, False if the store already contains it.
@@ -219,6 +224,8 @@ class Store:
             ).fetchone()[0]
             if not known:
                 db.execute(f"INSERT INTO trials VALUES ({','.join('?' * len(row))})", row)
+            if kept is not None:
+                weights.put(db, (*row[1:4], *row[-2:]), kept)
         return not known
 
     def trials(
@@ -269,6 +276,27 @@ class Store:
         try:
             return [trial_of(*row) for row in rows]
         except (ValueError, TypeError) as error:  # a row in another format
+            raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
+
+    def kept(
+        self,
+        experiment: Experiment,
+        *,
+        seed: int,
+        index: int,
+        kernel: int = KERNEL_VERSION,
+        code: str | None = None,
+    ) -> dict[str, np.ndarray] | None:
+        """Return the arrays of a trial's network that were kept, by name; None: there are none.
+
+        A learner by gradient has ``"weights"`` alone.
+        """
+        code = code_of(experiment) if code is None else code
+        with self._lock, self._explained():
+            found = weights.get(self._db, (fingerprint(experiment), seed, index, kernel, code))
+        try:
+            return None if found is None else weights.decoded(found)
+        except ValueError as error:
             raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
     def _check_one(self, argument: str, what: str, name: str, found: set[str]) -> None:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from carrousel.inspection.measures.reach import by_lag, geometric, lags_of, norms
+from carrousel.inspection.measures.reach import by_lag, lags_of, norms
 from carrousel.inspection.record.recording import Recording
 from carrousel.inspection.record.track import Errors, Track
+from carrousel.inspection.results.dynamics import Dynamics as Dynamics
+from carrousel.inspection.results.reach import geometric
 from carrousel.shapes import Floats
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """Numbers on how disturbances of the state of one part grow.
-
-    Args:
-        part: name of the part.
-        spectral_radius: largest absolute eigenvalue of the recurrent weights of the cell's net
-            input; None without such weights.
-        lyapunov: largest Lyapunov exponent along the recorded sequences, per step, in natural
-            logarithms. None: fewer than 4 steps, or the loss does not read the part.
-        initial: error that arrives at the state before the first step, relative to that of the
-            read step: a geometric mean over sequences. Of a named state, that after the first step.
-    """
-
-    part: str
-    spectral_radius: float | None
-    lyapunov: float | None
-    initial: float
 
 
 def dynamics(recording: Recording, flows: list[tuple[Tensor, Tensor]]) -> list[Dynamics]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from carrousel.inspection.measures.memory import UnitMemory
 from carrousel.inspection.pictures import colours
 from carrousel.inspection.pictures.errors import MOST_PARTS
 from carrousel.inspection.pictures.figure import (
@@ -22,6 +21,7 @@ from carrousel.inspection.pictures.figure import (
     logarithmic,
 )
 from carrousel.inspection.pictures.findings import Findings, short
+from carrousel.inspection.results.memory import UnitMemory
 
 
 def cells(report: Findings) -> Picture | None:

@@ -8,11 +8,11 @@ from typing import Annotated, Protocol
 
 import numpy as np
 
-from carrousel.inspection.measures.dynamics import Dynamics
-from carrousel.inspection.measures.gradients import Gradients
-from carrousel.inspection.measures.memory import UnitMemory, UsedMemory
-from carrousel.inspection.measures.reach import Reach
-from carrousel.inspection.measures.units import Units
+from carrousel.inspection.results.dynamics import Dynamics
+from carrousel.inspection.results.gradients import Gradients
+from carrousel.inspection.results.memory import UnitMemory, UsedMemory
+from carrousel.inspection.results.reach import Reach
+from carrousel.inspection.results.units import Units
 from carrousel.inspection.trace import Trace
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.sentence import ROUNDED

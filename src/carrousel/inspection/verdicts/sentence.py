@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from carrousel.inspection.measures.memory import UsedMemory
-from carrousel.inspection.measures.reach import Reach
+from carrousel.inspection.results.memory import UsedMemory
+from carrousel.inspection.results.reach import Reach
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.words import count, listed, small
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import numpy as np
 
-from carrousel.contracts import SQUASHES, Cell, Network
+from carrousel.contracts import SQUASHES, Cell, Head, Network
 from carrousel.shapes import Floats
 
 
@@ -53,6 +53,20 @@ def slope(kind: str, y: np.ndarray) -> np.ndarray:
         return np.ones_like(y)
     scale, low = scale_shift
     return (y - low) * (low + scale - y) / scale
+
+
+def activations(head: Head, net: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
+    """Return outputs from their net inputs; see :class:`carrousel.contracts.Streaming`.
+
+    >>> activations("softmax", np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    if head == "linear":
+        return net
+    if head == "softmax":
+        e = np.exp(net - net.max())
+        return e / e.sum()
+    return logistic(net)
 
 
 @dataclass

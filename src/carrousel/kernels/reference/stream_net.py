@@ -13,7 +13,7 @@ import numpy as np
 from carrousel.contracts import Gradient, Network, Streaming, Training
 from carrousel.errors import DivergedError
 from carrousel.kernels.reference.lanes import Rule, rule_for
-from carrousel.kernels.reference.layers import Weights, forward, logistic
+from carrousel.kernels.reference.layers import Weights, activations, forward
 from carrousel.kernels.reference.running import Scales
 from carrousel.kernels.signs import Signs, seeds_of_stream
 from carrousel.shapes import Floats
@@ -116,20 +116,13 @@ class StreamNet:
     def _outputs(self, seen: np.ndarray | None) -> Annotated[Floats, "O"]:
         """Return the outputs by the present weights."""
         assert seen is not None
-        y = self._activations(Weights.unpack(self.network, self.weights).output @ seen)
+        net = Weights.unpack(self.network, self.weights).output @ seen
+        y = activations(self.streaming.head, net)
         if not np.isfinite(y).all():
             raise DivergedError(
                 f"outputs are {y}, no longer finite", fix="continue with a smaller {rate}"
             )
         return y
-
-    def _activations(self, net: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
-        if self.streaming.head == "linear":
-            return net
-        if self.streaming.head == "softmax":
-            e = np.exp(net - net.max())
-            return e / e.sum()
-        return logistic(net)
 
     def _shown(self, stream: int, y: Annotated[Floats, "O"]) -> Annotated[Floats, "O"]:
         if not self.streaming.scale_targets:

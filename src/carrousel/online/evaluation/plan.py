@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from carrousel.checks import check_choice, check_int
 from carrousel.errors import SettingError
 from carrousel.online.clean.cleaner import ON_ERROR, OnError
+from carrousel.online.clean.rows import CleanRows
 from carrousel.online.clean.schema import Schema, check_known, not_a_number
+from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.settings import Task
 from carrousel.online.sources.types import Batch
 
@@ -142,6 +146,25 @@ class EvaluationPlan:
             alone = self.late and schema.inputs == (column,)
             task = "regression" if number else "next" if alone else "multiclass"
         return (replace(schema, calendar=None) if task == "next" else schema), task
+
+    def arguments(
+        self, clean: CleanRows, task: str, rows: slice
+    ) -> tuple[Any, Any, list[str | None] | None, LabelTimes | None]:
+        """Return inputs, targets, keys and label times of some rows, as a model takes them."""
+        columns = {name: values[rows] for name, values in clean.columns.items()}
+        y: Any
+        if clean.targets is not None:
+            y = clean.targets[rows]
+        elif len(self.columns) > 1:
+            y = np.column_stack([columns[name] for name in self.columns])
+        else:
+            y = columns[self.column]
+        x = y if task == "next" else columns
+        keys = None if self.key is None or clean.keys is None else clean.keys[rows]
+        label_times = None
+        if clean.times is not None and clean.label_times is not None:
+            label_times = LabelTimes(clean.times[rows], clean.label_times[rows])
+        return x, y, keys, label_times
 
 
 def one_or_several(given: str | Sequence[str] | None) -> str | tuple[str, ...] | None:

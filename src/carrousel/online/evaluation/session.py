@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from carrousel.errors import CarrouselError, DataError, DivergedError, RowError, escaped
 from carrousel.online.clean.cleaner import Cleaner
 from carrousel.online.clean.rows import CleanRows
@@ -23,7 +21,6 @@ from carrousel.online.evaluation.predictions import PredictionWriter
 from carrousel.online.evaluation.prequential import Predictions, ScoredModel
 from carrousel.online.evaluation.status import Failure, StreamStatus
 from carrousel.online.evaluation.unusual import MostUnusual
-from carrousel.online.model.delays import LabelTimes
 from carrousel.online.model.model import OnlineLSTM
 from carrousel.online.sources.types import Batch, Position, RowSource
 
@@ -198,21 +195,7 @@ class Session:
     def _part(self, clean: CleanRows, start: int, stop: int) -> tuple[Any, Any, Any, Any]:
         """Return inputs, targets, keys and label times of some rows, as a model takes them."""
         assert self._scored is not None
-        columns = {name: values[start:stop] for name, values in clean.columns.items()}
-        wanted = self.plan.columns
-        y: Any
-        if clean.targets is not None:
-            y = clean.targets[start:stop]
-        elif len(wanted) > 1:
-            y = np.column_stack([columns[name] for name in wanted])
-        else:
-            y = columns[self.plan.column]
-        x = y if self._scored.model.task == "next" else columns
-        keys = None if self.plan.key is None or clean.keys is None else clean.keys[start:stop]
-        label_times = None
-        if clean.times is not None and clean.label_times is not None:
-            label_times = LabelTimes(clean.times[start:stop], clean.label_times[start:stop])
-        return x, y, keys, label_times
+        return self.plan.arguments(clean, self._scored.model.task, slice(start, stop))
 
     def _write(self, batch: Batch, clean: CleanRows, start: int, predictions: Predictions) -> None:
         """Count rows and write their predictions."""

@@ -1,0 +1,3 @@
+"""The command `carrousel inspect`."""
+
+from __future__ import annotations

@@ -1,0 +1,20 @@
+"""Files of pictures that `carrousel inspect` writes."""
+
+from __future__ import annotations
+
+from carrousel.cli.inspect.config import InspectConfig
+from carrousel.cli.inspect.inspected import Inspected
+from carrousel.cli.screen import say
+
+
+def write_pictures(config: InspectConfig, found: Inspected) -> None:
+    """Write the page and the picture that are wanted, and say where.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    report = found.report
+    for path, save in ((config.html, report.save_html), (config.png, report.save_png)):
+        if path is not None:
+            save(path)
+            say(f"written: {path}")
