@@ -90,7 +90,10 @@ ROOMS = {
         "inspection.trace",
     ),
     "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
-    "inspection.run": ("inspection.evidence", "inspection.record", "inspection.report"),
+    "inspection.run": (
+        *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
+        "inspection.verdicts",
+    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),

@@ -16,7 +16,9 @@ def test_of_a_delayed_copy_it_is_the_delay() -> None:
         x = rng.normal(size=(count, 100, 2))
         y = x[:, -1 - delay, 1] + 0.3 * rng.normal(size=count)
         assert needed_lag(x, y) == delay
-        assert needed_lag(torch.tensor(x).transpose(0, 1), torch.tensor(y), batch_first=False) == delay
+        assert (
+            needed_lag(torch.tensor(x).transpose(0, 1), torch.tensor(y), batch_first=False) == delay
+        )
 
 
 def test_of_symbols_it_is_the_step_of_the_symbol_that_decides() -> None:

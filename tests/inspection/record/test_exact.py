@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.inspection.leaves import errors_by_leaves
-from support.inspection.nets import NETS, Net
 
 from carrousel.inspection.record import fused, recorder
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import Recording, record
+from support.inspection.leaves import errors_by_leaves
+from support.inspection.nets import NETS, Net
 
 
 def _assert_equal(found: Any, expected: Any) -> None:
@@ -46,9 +46,7 @@ def test_errors_of_the_whole_loss_are_those_of_a_plain_loop(net: Net) -> None:
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
-def test_fused_path_agrees_with_single_steps(
-    net: Net, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fused_path_agrees_with_single_steps(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(4)
     subject = Subject(*net())
     first = record(subject)
@@ -63,8 +61,10 @@ def test_fused_path_agrees_with_single_steps(
         mask = one.mask()
         for name, gate in one.local.gates.items():
             _assert_equal(gate[mask], other.local.gates[name][mask])
-        if one.local.keeps is not None:
-            _assert_equal(one.local.keeps[mask], other.local.keeps[mask])
+        ours, theirs = one.local.keeps, other.local.keeps
+        assert (ours is None) == (theirs is None)
+        if ours is not None and theirs is not None:
+            _assert_equal(ours[mask], theirs[mask])
     for name, gradient in first.weights.items():
         if gradient is not None:
             _assert_equal(gradient, second.weights[name])
@@ -87,7 +87,9 @@ def test_gradients_of_weights_are_those_of_the_model_itself(net: Net) -> None:
 def test_segments_that_are_computed_again_give_the_same_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    nets: list[Callable[..., Any]] = [net for net in NETS if "zone" in net.__name__ or "reset" in net.__name__]
+    nets: list[Callable[..., Any]] = [
+        net for net in NETS if "zone" in net.__name__ or "reset" in net.__name__
+    ]
     assert len(nets) >= 2
     for net in nets:
         torch.manual_seed(6)

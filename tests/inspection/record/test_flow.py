@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
-from support.inspection.nets import B, H, I, T, Loop, data, read
 from torch import nn
 
 from carrousel.inspection import state
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
+from support.inspection.nets import B, H, I, Loop, T, data, read
 
 
 def _linear(values: torch.Tensor) -> torch.Tensor:
     return (values * torch.linspace(-1.0, 2.0, values.shape[-1], dtype=values.dtype)).sum()
+
+
+def _of_last(directions: int, found: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """The part of :func:`_linear` of all outputs that belongs to the last step processed."""
+    forwards, *backwards = found[0].unflatten(-1, (directions, H)).unbind(-2)
+    weights = torch.linspace(-1.0, 2.0, directions * H, dtype=torch.float64).split(H)
+    ends = [forwards[-1], *(one[0] for one in backwards)]
+    return torch.cat(
+        [(end * part).sum()[None] for end, part in zip(ends, weights, strict=True)]
+    ).sum()
 
 
 def test_flow_of_a_loss_of_all_steps_is_that_of_the_last_step() -> None:
@@ -24,16 +36,7 @@ def test_flow_of_a_loss_of_all_steps_is_that_of_the_last_step() -> None:
         directions = 2 if net.bidirectional else 1
         every = record(Subject(net, x, lambda found: _linear(found[0])))
 
-        def of_last(found: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-            parts = found[0].unflatten(-1, (directions, H))  # noqa: B023
-            weights = torch.linspace(-1.0, 2.0, directions * H, dtype=torch.float64)
-            ends = [parts[-1, :, 0], *([parts[0, :, 1]] if directions > 1 else [])]  # noqa: B023
-            return sum(
-                ((end * part).sum() for end, part in zip(ends, weights.split(H), strict=True)),
-                torch.zeros((), dtype=torch.float64),
-            )
-
-        last = record(Subject(net, x, of_last))
+        last = record(Subject(net, x, partial(_of_last, directions)))
         for ours, theirs in zip(every.flow(), last.total(), strict=True):
             np.testing.assert_allclose(ours[0], theirs[0], atol=1e-14)
             np.testing.assert_allclose(ours[1], theirs[1], atol=1e-14)
@@ -83,8 +86,9 @@ def test_a_users_loop_equals_a_loop_with_leaves() -> None:
 
     recording = record(Subject(loop, x, read))
     leaves = [torch.zeros(B, H, dtype=torch.float64).requires_grad_() for _ in range(2 * T)]
-    errors = torch.autograd.grad(read(loop(x, leaves=leaves)), leaves, materialize_grads=True,
-                                 allow_unused=True)
+    errors = torch.autograd.grad(
+        read(loop(x, leaves=leaves)), leaves, materialize_grads=True, allow_unused=True
+    )
     ((h, s),) = recording.flow()
     np.testing.assert_allclose(h, torch.stack(errors[::2]), atol=1e-14)
     np.testing.assert_allclose(s, torch.stack(errors[1::2]), atol=1e-14)

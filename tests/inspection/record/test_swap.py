@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from support.inspection.nets import B, H, I, T, Loop, data, read
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -14,6 +15,7 @@ from carrousel.inspection import state
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
 from carrousel.inspection.record.swap import swapped
+from support.inspection.nets import B, H, I, Loop, T, data, read
 
 
 def _exchanged(x: Tensor, lag: int) -> Tensor:
@@ -52,8 +54,8 @@ def test_exchange_equals_a_call_with_exchanged_inputs() -> None:
     for net, is_layer in _nets():
         net, x = net.double(), data()
 
-        def loss(found: object) -> Tensor:
-            out = found[0] if is_layer else found  # type: ignore[index] # noqa: B023
+        def loss(found: Any) -> Tensor:
+            out = found[0] if is_layer else found  # noqa: B023
             return read(out[-1] if out.dim() == 3 else out)
 
         recording = record(Subject(net, x, loss))
@@ -80,7 +82,7 @@ def test_masks_and_resets_act_after_the_exchange_too() -> None:
         recording = record(subject)
         loss, _ = swapped(recording, T)  # longer than all: nothing is exchanged
         assert loss == pytest.approx(float(recording.loss.detach()), rel=1e-13)
-        if net.recurrent_dropout or not arguments and net.zoneout[0] == 0.4:
+        if net.recurrent_dropout or (not arguments and net.zoneout[0] == 0.4):
             continue  # masks of the other sequence's past differ from those of an exchanged input
         for lag in range(1, T - 1):
             if arguments:

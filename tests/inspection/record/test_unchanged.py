@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.inspection.nets import B, H, I, NETS, Net, data, read
 from torch import Tensor, nn
 
 from carrousel.inspection import inspect
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
+from support.inspection.nets import NETS, B, H, I, Net, data, read
 
 
 class Untidy(nn.Module):
@@ -26,7 +26,7 @@ class Untidy(nn.Module):
         self.kept: Any = None
         self.seen: list[int] = []
         self.recent: deque[int] = deque(maxlen=2)
-        self.counts = {"calls": 0}
+        self.counts: dict[str, Any] = {"calls": 0}
         self.register_buffer("total", torch.zeros(()))
         self.fails = False
 
@@ -112,9 +112,9 @@ def test_a_model_that_raises_is_left_as_it_was() -> None:
     with pytest.raises(RuntimeError, match="as it should"):
         inspect(model, x, read)
     _assert_same(before, _snapshot(model))
+    model.fails = False
+    before = _snapshot(model)
     with pytest.raises(ZeroDivisionError):
-        model.fails = False
-        before = _snapshot(model)
         inspect(model, x, lambda _: 1 / 0)  # type: ignore[arg-type,return-value]
     _assert_same(before, _snapshot(model))
 

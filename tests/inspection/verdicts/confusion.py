@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+
+from carrousel.inspection import Report, inspect
 from inspection.verdicts.faulty import FAULTY
 from inspection.verdicts.nets import Given
 from inspection.verdicts.sound import SOUND
-
-from carrousel.inspection import Report, inspect
 
 SEEDS = (0, 1, 2)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-B, T, I, H = 8, 20, 3, 12
+B, T, I, H = 8, 20, 3, 12  # noqa: E741  (the letters of shapes)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Reader(nn.Module):
         n_out: number of outputs.
     """
 
-    def __init__(self, layer: nn.Module, read: Callable[[Any], Tensor], n_out: int = 1) -> None:
+    def __init__(self, layer: Any, read: Callable[[Any], Tensor], n_out: int = 1) -> None:
         super().__init__()
         self.layer, self.read = layer, read
         width = layer.hidden_size * (2 if getattr(layer, "bidirectional", False) else 1)
@@ -98,7 +98,7 @@ def padded(pad: float = 0.0) -> tuple[Tensor, Tensor]:
 class Packed(nn.Module):
     """A layer that is called with packed sequences."""
 
-    def __init__(self, layer: nn.Module, read: Callable[[Tensor, Any, Tensor], Tensor]) -> None:
+    def __init__(self, layer: Any, read: Callable[[Tensor, Any, Tensor], Tensor]) -> None:
         super().__init__()
         self.layer, self.read, self.head = layer, read, nn.Linear(layer.hidden_size, 1)
 
@@ -114,7 +114,7 @@ class Packed(nn.Module):
 class Gathered(nn.Module):
     """A layer whose output is read at the last valid step."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer, self.head = layer, nn.Linear(layer.hidden_size, 1)
 
@@ -138,8 +138,8 @@ class Loop(nn.Module):
         state = None
         for t, one in enumerate(x.unbind(1)):
             state = self.step(t, self.cell(one, state))
-            h = state[0] if state is not None else None
-        return self.head(h)
+        assert state is not None
+        return self.head(state[0])
 
 
 class Windows(nn.Module):
@@ -151,7 +151,7 @@ class Windows(nn.Module):
         between: takes the state that the layer returns, gives the next one.
     """
 
-    def __init__(self, layer: nn.Module, width: int, between: Callable[[Any], Any]) -> None:
+    def __init__(self, layer: Any, width: int, between: Callable[[Any], Any]) -> None:
         super().__init__()
         self.layer, self.head = layer, nn.Linear(layer.hidden_size, 1)
         self.width, self.between = width, between
@@ -167,7 +167,7 @@ class Windows(nn.Module):
 class Stateful(nn.Module):
     """A layer whose state is kept from call to call, detached."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer, self.head, self.state = layer, nn.Linear(layer.hidden_size, 1), None
 

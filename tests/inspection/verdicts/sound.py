@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from inspection.verdicts.nets import (
     B,
     Gathered,
@@ -29,7 +32,6 @@ from inspection.verdicts.nets import (
     squared,
     trained,
 )
-from torch import Tensor, nn
 
 Build = Callable[[], Given]
 SOUND: dict[str, Build] = {}
@@ -73,14 +75,14 @@ def _fresh_rnn() -> Given:
 
 @_sound
 def _orthogonal_rnn_with_a_lag() -> Given:
-    layer = nn.RNN(I, H, batch_first=True)
+    layer: Any = nn.RNN(I, H, batch_first=True)
     nn.init.orthogonal_(layer.weight_hh_l0)
     return Given(Reader(layer, last), 0.3 * numbers(B, 30, I), squared(numbers(B, 1)), {"lag": 15})
 
 
 @_sound
 def _relu_rnn_of_the_identity() -> Given:
-    layer = nn.RNN(I, H, batch_first=True, nonlinearity="relu")
+    layer: Any = nn.RNN(I, H, batch_first=True, nonlinearity="relu")
     with torch.no_grad():
         layer.weight_hh_l0.copy_(torch.eye(H))
     return Given(Reader(layer, last), 0.1 * numbers(B, T, I), squared(numbers(B, 1)))

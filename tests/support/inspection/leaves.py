@@ -80,7 +80,9 @@ def errors_by_leaves(subject: Any) -> dict[Any, tuple[Tensor, Tensor, Tensor]]:
             loss, [*h, *s], retain_graph=True, allow_unused=True, materialize_grads=True
         )
         mask = torch.stack(leaves.mask[key])
-        both = (torch.stack(some) * mask[..., None] for some in (errors[: len(h)], errors[len(h) :]))
+        both = (
+            torch.stack(some) * mask[..., None] for some in (errors[: len(h)], errors[len(h) :])
+        )
         found[key] = (*both, mask)
     return found
 

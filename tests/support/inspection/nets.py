@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import carrousel.nn as cn
 
-T, B, I, H = 7, 4, 2, 3
+T, B, I, H = 7, 4, 2, 3  # noqa: E741  letters of shapes.py
 Net = Callable[[], tuple[Any, Any, Callable[[Any], Tensor]]]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carrousel.errors import DataError
 from carrousel.shapes import Floats, Ints
@@ -68,6 +72,42 @@ def needed_lag(inputs: Any, targets: Any, *, batch_first: bool = True, seed: int
     if not features.shape[1] or not goal.shape[1]:
         return None
     return _largest(features, goal, lags, rng)
+
+
+def lag_of_data(inputs: Any, targets: Any, module: torch.nn.Module) -> int | None:
+    """Return :func:`needed_lag` of the first tensor of the inputs that has the targets' sequences.
+
+    Args:
+        inputs: argument of a model's call.
+        targets: ``[B, ...]``, or ``[T, B, K]`` if the layers take ``[T, B, I]``.
+        module: the model, whose layers decide if both axes of the inputs have that length.
+
+    Raises:
+        DataError: there is no such tensor.
+    """
+    shape = tuple(np.shape(targets))
+    first = [bool(one.batch_first) for one in module.modules() if hasattr(one, "batch_first")]
+    orders = (True, False) if not first or first[0] else (False, True)
+    for value in _tensors(inputs):
+        for batch_first in orders if value.dim() in (2, 3) else ():
+            axis = 1 if len(shape) == 3 and not batch_first else 0
+            if shape and value.shape[0 if batch_first else 1] == shape[axis]:
+                return needed_lag(value, targets, batch_first=batch_first)
+    raise DataError(
+        f"targets have shape {shape}, and no tensor of the inputs has as many sequences",
+        argument="targets",
+        fix="give {lag} instead",
+    )
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, PackedSequence):
+        value = pad_packed_sequence(value, batch_first=True)[0]
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(one)
 
 
 def _arrays(inputs: Any, targets: Any, batch_first: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +186,7 @@ def _features(x: Floats, at: Ints) -> tuple[Ints, Annotated[Floats, "N features"
     ranges = np.array([0, *(2**n for n in range(1, 40) if 2**n <= longest), longest + 1])
     means = [
         (sums[rows[:, 0], at - begin + 1] - sums[rows[:, 0], at - end + 1]) / (end - begin)
-        for begin, end in zip(ranges[:-1], ranges[1:], strict=True)
+        for begin, end in pairwise(ranges)
     ]
     parts = [found[0].reshape(len(x), -1), np.stack(means, axis=1).reshape(len(x), -1)]
     lags = [single.repeat(channels), ranges[:-1].repeat(wide.shape[2])]

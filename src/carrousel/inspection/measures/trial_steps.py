@@ -93,7 +93,7 @@ def _losses(
         for _ in range(N_STEPS):
             # The method of the class: a scheduler replaces that of the object by one that updates
             # the original weights.
-            type(steps).step(steps, closure)
+            type(steps).step(steps, closure)  # type: ignore[call-overload]
             torch.set_rng_state(random)
             with torch.no_grad():
                 value = float(trial.loss(trial.output()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -12,9 +12,6 @@ from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.contracts.recurrence import ACTIVE, RESET
 from carrousel.inspection.record.paths import keeps_of
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
-
-if TYPE_CHECKING:
-    from carrousel.inspection.record.track import Track
 
 
 class Call(NamedTuple):
@@ -55,6 +52,23 @@ class Call(NamedTuple):
         return any(one is not None for one in masks) or bool(shares) or options.gradient != "bptt"
 
 
+class Recorded(Protocol):
+    """What is read of a :class:`~carrousel.inspection.record.track.Track`."""
+
+    part: Any
+    gates: list[Tensor]
+    calls: list[Call]
+
+    def __len__(self) -> int: ...
+
+    @property
+    def n_sequences(self) -> int: ...
+
+    def before(self) -> tuple[Tensor, Tensor]: ...
+
+    def values(self, name: Any) -> Tensor: ...
+
+
 class Local:
     """Single steps of a track.
 
@@ -66,7 +80,7 @@ class Local:
             padding. None for cells without a path of this kind.
     """
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Recorded) -> None:
         self._track = track
 
     @cached_property

@@ -101,7 +101,6 @@ class Recorder:
                 argument="module",
                 fix="inspect the model without {return_states}",
             )
-        _check_device(inputs.x)
         track = self._track(module, which, inputs, recurrence, options)
         T = inputs.x.shape[0]
         first = len(track)
@@ -315,15 +314,6 @@ def record_step(
     if not torch.is_grad_enabled():
         return h, s
     return tap(recorder.state_keeper(track, t), recorder._like(h), h, s)  # type: ignore[return-value]
-
-
-def _check_device(x: Tensor) -> None:
-    if x.device.type == "meta":
-        raise InputError(
-            "the model is on the meta device, which computes no values",
-            argument="module",
-            fix="load its weights on a device first, with module.to_empty() and load_state_dict()",
-        )
 
 
 def _continues(track: Track, h: Tensor, s: Tensor) -> bool:

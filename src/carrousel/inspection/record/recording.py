@@ -135,7 +135,7 @@ class Recording:
         recorder.clear()
         found: list[Tensor | None] = []
         if outputs:
-            _, *found = torch.autograd.grad(
+            _, *found[:] = torch.autograd.grad(
                 outputs,
                 [recorder.anchor, *(learning or [])],
                 errors,

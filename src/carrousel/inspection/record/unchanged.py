@@ -64,7 +64,7 @@ def _copy_tensors(modules: list[torch.nn.Module]) -> None:
     for module in modules:
         for held in (module._buffers, module.__dict__):
             for name, value in held.items():
-                if _is_plain(value):
+                if isinstance(value, Tensor) and _is_plain(value):
                     held[name] = copies.setdefault(id(value), value.clone())
 
 

@@ -206,8 +206,8 @@ def vanishing(evidence: Evidence) -> list[Fault]:
         Fault(
             "forget_bias",
             read.part,
-            f"{told}: the {gate} gates average {float(keeps[mask].mean()):.2f}, and {longest:.2f} in "
-            "the unit that remembers best.",
+            f"{told}: the {gate} gates average {float(keeps[mask].mean()):.2f}, and {longest:.2f} "
+            "in the unit that remembers best.",
             f"Initialise the biases of the {gate} gates with about log(lag) = {bias:.1f}, and "
             "those of the input gates with the negative (Tallec & Ollivier 2018)."
             if gate == "forget"

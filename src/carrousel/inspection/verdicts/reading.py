@@ -57,7 +57,7 @@ def padding(evidence: Evidence) -> list[Fault]:
         if _is_unread(use):
             found.append(_last_output(use, ~use.active & (use.last < use.n_steps - 1)))
             continue
-        at_end = ((use.by_end > 0) & padded).any(0)
+        at_end = np.any((use.by_end > 0) & padded, axis=0)
         entered = (use.by_output > 0) & padded
         if at_end.any():
             found.append(_leak(use, at_end))

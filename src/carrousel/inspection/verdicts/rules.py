@@ -33,6 +33,8 @@ RULES: tuple[Rule, ...] = (
 
 _CUT = frozenset({"batch_axis", "state_lost", "one_step", "detached", "truncation"})
 _SATURATED = frozenset({"dead_gates", "dead_states", "input_scale", "learning_rate"})
+SHORTENING = frozenset({"batch_axis", "state_lost", "one_step"})
+"""Faults by which a layer processes shorter sequences than those of the data."""
 CAUSES = {
     "forget_bias": _CUT | _SATURATED,
     "vanishing": _CUT | _SATURATED,

@@ -82,7 +82,10 @@ def shifted_target(evidence: Evidence) -> list[Fault]:
             "Shift the target by one step: inputs x[:-1] and targets x[1:] along the axis of time."
         )
     elif lag is not None and abs(shift + lag) <= 3:
-        told = f"The target is the input {-shift} steps before ({_fit(mismatch)}), but the lag is {lag}."
+        told = (
+            f"The target is the input {-shift} steps before ({_fit(mismatch)}), but the lag is "
+            f"{lag}."
+        )
         remedy = f"Shift the target by {count(abs(shift + lag), 'step')}, or correct the lag."
     else:
         return []
