@@ -127,6 +127,11 @@ ROOMS = {
         "inspection.reporting",
         "inspection.verdicts",
     ),
+    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
+    "inspection.run": (
+        *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
+        "inspection.verdicts",
+    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),

@@ -176,14 +176,3 @@ class Report:
         >>> report.save_json("net.json")  # doctest: +SKIP
         """
         write_whole(Path(path), text_of(self.to_dict(traces=traces)).encode())
-
-    def sentence(self) -> str:
-        """Return the verdict in one sentence.
-
-        >>> import torch
-        >>> from carrousel.inspection import inspect
-        >>> net, x = torch.nn.LSTM(2, 4, batch_first=True), torch.zeros(3, 1, 2)
-        >>> inspect(net, x, lambda output: output[0][:, -1].sum()).sentence()[:37]
-        '1 fault, one_step: The part processes'
-        """
-        return sentence(self.faults, self.read_reach(), self.used, self.lag)
