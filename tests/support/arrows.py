@@ -127,11 +127,6 @@ ROOMS = {
         "inspection.reporting",
         "inspection.verdicts",
     ),
-    "inspection.pictures": (*("inspection.measures", "inspection.trace", "inspection.verdicts"),),
-    "inspection.run": (
-        *("inspection.evidence", "inspection.measures", "inspection.record", "inspection.report"),
-        "inspection.verdicts",
-    ),
     "experiments.paper": ("experiments.stopping",),
     "experiments.beyond": ("experiments.paper", "experiments.stopping"),
     "experiments.catalogue": ("experiments.paper", "experiments.beyond"),
