@@ -116,11 +116,12 @@ def test_copies_are_independent(kind):
 
 def test_scikit_learn_sees_the_kind_of_estimator():
     base = pytest.importorskip("sklearn.base")
-    for task, found in (
+    kinds: tuple[tuple[Any, tuple[bool, bool]], ...] = (
         ("multiclass", (True, False)),
         ("binary", (True, False)),
         ("regression", (False, True)),
         ("next", (False, False)),
-    ):
-        model = OnlineLSTM(task)
-        assert (base.is_classifier(model), base.is_regressor(model)) == found, task
+    )
+    for task, found in kinds:
+        learner = OnlineLSTM(task)
+        assert (base.is_classifier(learner), base.is_regressor(learner)) == found, task
