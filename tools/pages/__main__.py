@@ -26,6 +26,7 @@ from typing import Any
 from tools.pages.api import api_page
 from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
+from tools.pages.error_flow import error_flow_page
 from tools.pages.estimators import estimators_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.forecasts import forecasts_page
@@ -100,6 +101,7 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             if "estimators" in results
             else {}
         ),
+        **(error_flow_page(results["error_flow"]) if "error_flow" in results else {}),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
         **(
             real_streams_page(results["real_streams"], results.get("made_up_streams"))
