@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import fisher_exact
 from tools.pages.plot import COLOURS, panels, svg
 from tools.pages.render import render
 
@@ -36,6 +37,10 @@ def error_flow_page(measured: Measured) -> dict[str, str]:
             for name, found in nets.items()
         },
         abuse=abuse_table(abuse),
+        bias_block=[
+            abuse["rows"]["1-4, as printed"]["negative"]["use"][key][-1][0]
+            for key in ("mean", "deviation")
+        ],
         drift_nets=drift["nets"],
         drift=drift_table(drift),
         slopes={str(one["bias"]): one["slope"][-1] for one in drift["states"]},
@@ -65,27 +70,34 @@ def learned(found: Sequence[int | None]) -> tuple[str, str]:
     return solved, words.ABSENT if middle is None else words.number(middle)
 
 
+def by_chance(one: Sequence[int | None], other: Sequence[int | None]) -> str:
+    """Return the probability of so different numbers of nets that learned, by Fisher's test."""
+    counts = [[sum(n is not None for n in found), found.count(None)] for found in (one, other)]
+    return f"{fisher_exact(counts).pvalue:.2f}"
+
+
 def abuse_table(abuse: Measured) -> str:
     """Nets that learned each row, with negative and with random biases of output gates."""
     rows = []
     for name, settings in abuse["rows"].items():
-        cells = [cell for each in ("negative", "random") for cell in learned(settings[each]["learned"])]
-        rows.append([name, words.number(abuse["most"][name]), *cells])
-    heads = ["row", "at most", "negative: learned", "median", "random: learned", "median"]
+        found = [settings[each]["learned"] for each in ("negative", "random")]
+        cells = [cell for each in found for cell in learned(each)]
+        rows.append([name, words.number(abuse["most"][name]), *cells, by_chance(*found)])
+    heads = ["row", "at most", "negative: learned", "median", "random: learned", "median", "p"]
     return table(heads, rows)
 
 
 def drift_table(drift: Measured) -> str:
     """Nets of the adding problem that learned it, by units with a bias and input-gate biases."""
-    rows = [
-        [
-            {"gates": "gates", "all": "all units"}[one["units"]],
-            ", ".join(f"{b:g}" for b in one["biases"]) or "random",
-            *learned(one["solved"]),
-        ]
-        for one in drift["learned"]
-    ]
-    return table(["units with a bias", "input gates start at", "learned", "median"], rows, "llr")
+    names, rows = {"gates": "gates", "all": "all units"}, []
+    for units, name in names.items():
+        found = {
+            bool(one["biases"]): one["solved"] for one in drift["learned"] if one["units"] == units
+        }
+        cells = [cell for each in (True, False) for cell in learned(found[each])]
+        rows.append([name, *cells, by_chance(found[True], found[False])])
+    heads = ["units with a bias", "-3, -6: learned", "median", "random: learned", "median", "p"]
+    return table(heads, rows)
 
 
 # --- figures -------------------------------------------------------------------------------------
