@@ -9,12 +9,7 @@ two minutes. Results are in ``benchmarks/results/error_flow.json`` by default.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 from tools.error_flow.abuse import abuse
 from tools.error_flow.adding import adding
@@ -22,12 +17,9 @@ from tools.error_flow.cells import cells
 from tools.error_flow.conflicts import conflicts
 from tools.error_flow.drift import drift
 from tools.error_flow.simple import simple
-from tools.mechanisms.parts import rounded
+from tools.sections import Sections, measure
 
-from carrousel.files import write_whole
-
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "error_flow.json"
-SECTIONS: Mapping[str, Callable[[], Any]] = {
+SECTIONS: Sections = {
     "simple": simple,
     "cells": cells,
     "conflicts": conflicts,
@@ -39,23 +31,8 @@ SECTIONS: Mapping[str, Callable[[], Any]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure sections and save each when it ends; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SECTIONS))
-    parser.add_argument("--save", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args(arguments)
-    unknown = [name for name in options.names if name not in SECTIONS]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
-    path = options.save
-    for name in options.names or SECTIONS:
-        found = rounded(SECTIONS[name]())
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        known[name] = found
-        ordered = {each: known[each] for each in SECTIONS if each in known}
-        write_whole(path, (json.dumps(ordered) + "\n").encode())
-        print(f"measured: {name}", file=sys.stderr)
-    return 0
+    """Run the command line; return the exit code."""
+    return measure(__doc__ or "", "error_flow", SECTIONS, arguments)
 
 
 if __name__ == "__main__":
