@@ -54,7 +54,7 @@ def memories_picture(memories: Measured) -> str:
             for values, lags, label, colour in (
                 (one["reach"], np.arange(len(one["reach"])), "trainable reach", COLOURS[0]),
                 (one["state"], np.arange(len(one["state"])), "memory of states", COLOURS[2]),
-                (np.abs(one["rise"]), np.array(one["lags"]), "used memory: loss", COLOURS[1]),
+                (np.abs(one["rise"]), np.array(one["lags"]), "used memory: change of the loss", COLOURS[1]),
             ):
                 shown = np.maximum(values, 1e-13)
                 marker = "o" if "loss" in label else None
