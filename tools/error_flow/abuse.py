@@ -1,4 +1,4 @@
-"""Cells that serve as biases early in training, with and without negative biases of output gates."""
+"""Cells that serve as biases early in training, with two kinds of output-gate biases."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def adding() -> dict[str, Any]:
     """
     row = EXPERIMENTS["4-1"]
     nets = Nets(row, NETS, "4-1")
-    for learned in range(EVERY, MOST + 1, EVERY):
+    learned = 0
+    while learned < MOST and not nets.correct().any():
         nets.learn(EVERY)
-        if nets.correct().any():
-            break
+        learned += EVERY
     lane = int(np.argmax(nets.right()))
     network, flat = row.network, nets.weights[lane]
     one = nets.tasks[lane].sample(np.random.default_rng(SHOWN), 1)

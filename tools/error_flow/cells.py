@@ -36,10 +36,11 @@ def tanh_units(x: Tensor, gain: float) -> dict[str, Any]:
     """Return the error of ``h`` by lag, relative to lag 0, and its bound ``||W||_2 ** lag``."""
     torch.manual_seed(SEED)
     layer = nn.RNN(1, UNITS).double()
+    weights = layer.get_parameter("weight_hh_l0")
     with torch.no_grad():
-        layer.weight_hh_l0.copy_(gain * torch.randn(UNITS, UNITS) / UNITS**0.5)
+        weights.copy_(gain * torch.randn(UNITS, UNITS) / UNITS**0.5)
     reach = inspect(layer, x, last).read_reach()
-    norm = float(torch.linalg.matrix_norm(layer.weight_hh_l0.detach(), 2))
+    norm = float(torch.linalg.matrix_norm(weights.detach(), 2))
     bound = np.minimum(norm ** np.arange(reach.n_lags), 1e30)
     return {"gain": gain, "norm": norm, "flow": reach.curve().tolist(), "bound": bound.tolist()}
 
@@ -47,7 +48,8 @@ def tanh_units(x: Tensor, gain: float) -> dict[str, Any]:
 def memory_cells(x: Tensor, bias: float | None) -> dict[str, Any]:
     """Return the error that stays in the cells by lag, relative to lag 1; None: the cell of 1997.
 
-    The step that the loss reads has no error of a state of its own, so lag 1 is the first.
+    The error of a state at the step that the loss reads enters through its output, so lag 1 is the
+    first.
     """
     torch.manual_seed(SEED)
     if bias is None:

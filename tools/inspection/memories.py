@@ -60,7 +60,7 @@ def memories() -> dict[str, Any]:
     model = Latch()
     found = {"fresh": curves(inspected(model))}
     with torch.no_grad():
-        model.lstm.bias_ih_l0[UNITS : 2 * UNITS] = BIAS
+        model.lstm.get_parameter("bias_ih_l0")[UNITS : 2 * UNITS] = BIAS
     found["forget biases"] = curves(inspected(model))
     train(model)
     found["trained"] = curves(inspected(model))

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import fisher_exact
-from tools.pages.plot import COLOURS, panels, svg
+from tools.pages.plot import panels, svg
 from tools.pages.render import render
 
 from carrousel import words
 from carrousel.experiments.report.markdown import table
+from carrousel.experiments.study.survival_plot import COLOURS
 
 Measured = Mapping[str, Any]
 """A section of ``benchmarks/results/error_flow.json``, from ``python -m tools.error_flow``."""
@@ -73,7 +74,8 @@ def learned(found: Sequence[int | None]) -> tuple[str, str]:
 def by_chance(one: Sequence[int | None], other: Sequence[int | None]) -> str:
     """Return the probability of so different numbers of nets that learned, by Fisher's test."""
     counts = [[sum(n is not None for n in found), found.count(None)] for found in (one, other)]
-    return f"{fisher_exact(counts).pvalue:.2f}"
+    found: Any = fisher_exact(counts)
+    return f"{found.pvalue:.2f}"
 
 
 def abuse_table(abuse: Measured) -> str:
@@ -150,15 +152,23 @@ def cells_picture(cells: Measured) -> str:
             bound = np.array(one["bound"])
             shown = bound <= 1e12
             simple.semilogy(lags[shown], bound[shown], color=COLOURS[place], ls="--", lw=1.0)
-        _style(simple, "64 tanh units, and the bound (dashed)", "lag", "error, relative to the first")
+        _style(
+            simple, "64 tanh units, and the bound (dashed)", "lag", "error, relative to the first"
+        )
         simple.set_ylim(LOWEST, 1e12)
         _grid(simple)
         simple.legend(frameon=False, fontsize=8, loc="lower left")
         for place, one in enumerate(cells["memory"]):
             bias, lags = one["bias"], np.arange(1, len(one["flow"]) + 1)
-            label = "cell of 1997: no forget gate" if bias is None else f"forget gate, bias {bias:g}"
+            label = (
+                "cell of 1997: no forget gate" if bias is None else f"forget gate, bias {bias:g}"
+            )
             memory.semilogy(
-                lags, one["flow"], color=COLOURS[place], label=label, lw=2.4 if bias is None else 1.5
+                lags,
+                one["flow"],
+                color=COLOURS[place],
+                label=label,
+                lw=2.4 if bias is None else 1.5,
             )
         _style(memory, "Inside 64 memory cells", "lag")
         _grid(memory)
@@ -188,7 +198,9 @@ def conflicts_picture(conflicts: Measured) -> str:
                 axes.plot(updates, one[key], color=colour, lw=1.2, label=label)
             if name == "gate":
                 shut = one["open at others"]
-                axes.plot(updates, shut, color="#333333", ls=":", lw=1.2, label="gate at other steps")
+                axes.plot(
+                    updates, shut, color="#333333", ls=":", lw=1.2, label="gate at other steps"
+                )
             axes.axhline(0.0, color="#333333", lw=0.8)
             _style(axes, title, "updates" if kind == "output" else "")
             axes.legend(frameon=False, fontsize=8, loc="lower right")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tools.pages.plot import COLOURS, panels, svg
+from tools.pages.plot import panels, svg
 from tools.pages.render import render
 
 from carrousel.experiments.report.markdown import escaped, table
+from carrousel.experiments.study.survival_plot import COLOURS
 
 Measured = Mapping[str, Any]
 """``benchmarks/results/inspection.json``, from ``python -m tools.inspection``."""
@@ -54,7 +55,12 @@ def memories_picture(memories: Measured) -> str:
             for values, lags, label, colour in (
                 (one["reach"], np.arange(len(one["reach"])), "trainable reach", COLOURS[0]),
                 (one["state"], np.arange(len(one["state"])), "memory of states", COLOURS[2]),
-                (np.abs(one["rise"]), np.array(one["lags"]), "used memory: change of the loss", COLOURS[1]),
+                (
+                    np.abs(one["rise"]),
+                    np.array(one["lags"]),
+                    "used memory: change of the loss",
+                    COLOURS[1],
+                ),
             ):
                 shown = np.maximum(values, 1e-13)
                 marker = "o" if "loss" in label else None
