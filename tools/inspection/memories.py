@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,7 +69,7 @@ def memories() -> dict[str, Any]:
 
 
 def curves(report: Report) -> dict[str, Any]:
-    """Return the reach and the memory of states by lag, relative, and the rise of the loss."""
+    """Return the reach and the memory of states by lag, relative, the rise of the loss, states."""
     reach, used = report.read_reach(), report.used
     assert used is not None
     (twins,) = report.unit_memory
@@ -79,6 +80,6 @@ def curves(report: Report) -> dict[str, Any]:
         "lags": used.lags.tolist(),
         "rise": used.increase().tolist(),
         "loss": report.loss,
-        "gradient": report.gradients.total,
+        "last states": sorted(np.abs(report.traces[0].s[-1]).tolist()),
         "faults": [fault.name for fault in report.faults],
     }
