@@ -9,6 +9,7 @@ import numpy as np
 from tools.pages.plot import panels, svg
 from tools.pages.render import render
 
+from carrousel import words
 from carrousel.experiments.report.markdown import escaped, table
 from carrousel.experiments.study.survival_plot import COLOURS
 
@@ -31,20 +32,22 @@ def inspection_page(measured: Measured) -> dict[str, str]:
         verdicts=verdicts and verdict_table(verdicts),
         planted=verdicts and sum(row["counts"]["nets"] for row in verdicts["faults"].values()),
         named=verdicts and sum(row["counts"].get(n, 0) for n, row in verdicts["faults"].items()),
-        sound=verdicts and verdicts["sound"],
+        sound=verdicts and {"nets": 0, "sound": 0, **verdicts["sound"]},
     )
     return {"inspection.md": page, "inspection-memories.svg": memories_picture(memories)}
 
 
 def verdict_table(verdicts: Measured) -> str:
-    """Faults with the verdict on one net, and how many planted ones were named."""
+    """Faults with the verdict on one net, how many planted ones were named, and other verdicts."""
     rows = []
     for name, found in verdicts["faults"].items():
         counts = found["counts"]
-        others = [f"{k} {n}" for k, n in counts.items() if k not in ("nets", name)]
+        others = [f"`{k}` {n}" for k, n in counts.items() if k not in ("nets", name)]
         named = f"{counts.get(name, 0)} of {counts['nets']}"
-        rows.append([f"`{name}`", escaped(found["text"]), named, ", ".join(others)])
-    return table(["fault", "verdict, on one of the nets", "named", "further"], rows, "llll")
+        rows.append(
+            [f"`{name}`", escaped(found["text"]), named, ", ".join(others) or words.ABSENT]
+        )
+    return table(["fault", "verdict on one of the nets", "named", "other verdicts"], rows, "ll")
 
 
 def memories_picture(memories: Measured) -> str:
