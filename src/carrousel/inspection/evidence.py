@@ -10,7 +10,11 @@ from carrousel.inspection.measures.dynamics import Dynamics, dynamics
 from carrousel.inspection.measures.gradients import Gradients, gradients
 from carrousel.inspection.measures.memory import UnitMemory, UsedMemory, log_grid, memories
 from carrousel.inspection.measures.reach import Reach, reaches
+from carrousel.inspection.measures.saturation import Saturation, saturations
+from carrousel.inspection.measures.targets import Targets, targets
+from carrousel.inspection.measures.trial_steps import TrialSteps, trial_steps
 from carrousel.inspection.measures.units import Units, units
+from carrousel.inspection.measures.usage import Usage, usage
 from carrousel.inspection.record.recording import Recording
 
 
@@ -23,12 +27,14 @@ class Asked:
         clip: largest norm of a gradient in training; None: no clipping.
         truncation: steps of truncated backpropagation; None: not truncated.
         optimizer: the optimizer of the training; None: unknown.
+        batch_size: number of sequences in the data of the call; None: unknown.
     """
 
     lag: int | None = None
     clip: float | None = None
     truncation: int | None = None
     optimizer: object | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +45,8 @@ class Evidence:
         recording: the call.
         asked: what the caller said.
         flows: errors of the read step, for each track.
-        reach, used, unit_memory, units, dynamics, gradients: see the measures.
+        reach, used, unit_memory, units, dynamics, gradients, usage, saturations, targets,
+            trial: see the measures.
     """
 
     recording: Recording
@@ -51,6 +58,10 @@ class Evidence:
     units: list[Units]
     dynamics: list[Dynamics]
     gradients: Gradients
+    usage: Usage
+    saturations: list[Saturation]
+    targets: Targets | None
+    trial: TrialSteps | None
 
 
 def gather(recording: Recording, asked: Asked) -> Evidence:
@@ -70,4 +81,8 @@ def gather(recording: Recording, asked: Asked) -> Evidence:
         units(recording),
         dynamics(recording, flows),
         gradients(recording, asked.clip),
+        usage(recording),
+        saturations(recording),
+        targets(recording, asked.lag),
+        trial_steps(recording, asked.optimizer, asked.clip),
     )

@@ -15,6 +15,7 @@ from carrousel.inspection.measures.reach import Reach, lags_of
 from carrousel.inspection.measures.units import Units
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.inspection.verdicts.rules import faults
+from carrousel.inspection.verdicts.sentence import sentence
 from carrousel.shapes import Floats
 
 
@@ -73,6 +74,17 @@ class Report:
     def read_reach(self) -> Reach:
         """Return the reach of the part that the loss reads, forwards if there are two."""
         return next(one for one in self.reach if one.is_read)
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence.
+
+        >>> import torch
+        >>> from carrousel.inspection import inspect
+        >>> net, x = torch.nn.LSTM(2, 4, batch_first=True), torch.zeros(3, 1, 2)
+        >>> inspect(net, x, lambda output: output[0][:, -1].sum()).sentence()[:37]
+        '1 fault, one_step: The part processes'
+        """
+        return sentence(self.faults, self.read_reach(), self.used, self.lag)
 
 
 def report_of(evidence: Evidence) -> Report:

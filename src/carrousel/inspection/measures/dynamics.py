@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from carrousel.inspection.measures.reach import by_lag, geometric, lags_of
+from carrousel.inspection.measures.reach import by_lag, geometric, lags_of, norms
 from carrousel.inspection.record.recording import Recording
+from carrousel.inspection.record.track import Errors, Track
+from carrousel.shapes import Floats
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Dynamics:
             input; None without such weights.
         lyapunov: largest Lyapunov exponent along the recorded sequences, per step, in natural
             logarithms. None: fewer than 4 steps, or the loss does not read the part.
-        initial: share of the error that arrives at the initial state, relative to the read step.
+        initial: error that arrives at the state before the first step, relative to that of the
+            read step: a geometric mean over sequences. Of a named state, that after the first step.
     """
 
     part: str
@@ -41,28 +46,42 @@ def dynamics(recording: Recording, flows: list[tuple[Tensor, Tensor]]) -> list[D
         flows: errors of the read step, from :meth:`Recording.flow`.
     """
     found = []
-    for track, (h, s) in zip(recording.tracks, flows, strict=True):
-        norms = by_lag(torch.cat([h, s], -1).double().norm(dim=-1), lags_of(recording, track))
+    for track, (h, s), starts in zip(recording.tracks, flows, recording.starts, strict=True):
+        lags = lags_of(recording, track)
+        states = by_lag(norms(torch.cat([h, s], -1)), lags)
         is_read = any(source.track is track for source in recording.sources)
-        curve = geometric(norms)
-        exponent = None
-        if is_read and len(curve) >= 4:
-            positive = curve[curve > 0]
-            rest = positive[1:] if len(positive) > 2 else positive
-            exponent = (
-                -math.inf
-                if len(positive) < len(curve)
-                else math.log(rest[-1] / rest[0]) / (len(rest) - 1)
-            )
+        curve = geometric(states)
+        exponent = _exponent(curve) if is_read and len(curve) >= 4 else None
         found.append(
             Dynamics(
-                track.part.name,
-                _radius(track.part),
-                exponent,
-                float(curve[-1]) if len(curve) else 0.0,
+                track.part.name, _radius(track.part), exponent, _initial(track, states, starts)
             )
         )
     return found
+
+
+def _exponent(curve: Annotated[Floats, "K"]) -> float:
+    """Return the growth of an error per step; the first lag, at which it takes shape, is left out.
+
+    Errors that have underflowed do not count.
+    """
+    counted = np.flatnonzero(curve < 1e-30)
+    curve = curve[: counted[0]] if len(counted) else curve
+    if len(curve) < 3:
+        return -math.inf
+    return math.log(curve[-1] / curve[1]) / (len(curve) - 2)
+
+
+def _initial(track: Track, states: Annotated[Floats, "K B"], starts: dict[int, Errors]) -> float:
+    if not len(states):
+        return 0.0
+    if track.part.kind == "state":
+        return float(geometric(states)[-1])
+    errors = [one for one in starts.get(0, ()) if one is not None and one.shape[-1]]
+    if not errors:
+        return 0.0
+    at_start = norms(torch.cat(errors, -1)).cpu().numpy()
+    return float(geometric(np.stack([states[0], at_start]))[1])
 
 
 def _radius(part: object) -> float | None:

@@ -75,7 +75,7 @@ def _units(window: Window) -> UnitMemory | None:
         return None
     h, s = window.recorded()
     name, pair = ("c", (window.s, s)) if s.shape[-1] else ("h", (window.h, h))
-    found = (pair[0] - pair[1]).abs().mean(1).double().cpu().numpy()
+    found = (pair[0] - pair[1]).detach().abs().mean(1).double().cpu().numpy()
     return UnitMemory(window.track.part.name, name, found)
 
 

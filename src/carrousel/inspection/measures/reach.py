@@ -57,32 +57,57 @@ class Reach:
         """
         return geometric(self.total())
 
-    def rate(self) -> float:
+    def rate(self, first: int = 0, last: int | None = None) -> float:
         """Return the factor by which the error changes from one lag to the next, a mean.
 
-        It is the slope of a line through the logarithm of :meth:`curve`; NaN: fewer than two lags.
+        It is the slope of a line through the logarithm of :meth:`curve` over the lags that count:
+        those that at least half of the sequences have, before the error falls below 1e-30 of that
+        at lag 0. 0: it vanishes at once. NaN: fewer than two lags.
+
+        Args:
+            first, last: first and last lag of the range; None: to the longest.
         """
         curve = self.curve()
-        lags = np.flatnonzero(curve > 0)
+        common = np.isfinite(self.h).sum(axis=1) * 2 >= self.h.shape[1]
+        end = len(curve) if last is None else last + 1
+        lags = np.flatnonzero(common[:end])
+        lags = lags[lags >= first]
         if len(lags) < 2:
-            return 0.0 if len(curve) > 1 else math.nan
-        return float(np.exp(np.polyfit(lags, np.log(curve[lags]), 1)[0]))
+            return math.nan
+        tiny = np.flatnonzero(curve[lags] < 1e-30)
+        counted = lags[: tiny[0]] if len(tiny) else lags
+        if len(counted) < 2:
+            return 0.0
+        return float(np.exp(np.polyfit(counted, np.log(curve[counted]), 1)[0]))
 
-    def half_life(self) -> float:
-        """Return the number of steps in which the error halves; infinite if it does not decay."""
-        rate = self.rate()
+    def half_life(self, first: int = 0, last: int | None = None) -> float:
+        """Return the number of steps in which the error halves; infinite if it does not decay.
+
+        Args:
+            first, last: as in :meth:`rate`.
+        """
+        rate = self.rate(first, last)
         return math.inf if rate >= 1.0 else 0.0 if rate <= 0.0 else math.log(0.5) / math.log(rate)
 
+    def within(self, steps: int) -> float:
+        """Return the share of the error's norm at lags below ``steps``, from 0 to 1.
 
-def geometric(norms: Annotated[Floats, "K B"]) -> Annotated[Floats, "K"]:
+        Backpropagation truncated after that many steps computes this share.
+        """
+        squares = np.nan_to_num(self.total()) ** 2
+        whole = float(squares.sum())
+        return math.sqrt(float(squares[:steps].sum()) / whole) if whole > 0 else 1.0
+
+
+def geometric(values: Annotated[Floats, "K B"]) -> Annotated[Floats, "K"]:
     """Return the geometric mean over sequences of norms relative to their first row.
 
     >>> geometric(np.array([[1.0, 2.0, 0.0], [0.1, 20.0, 0.0]])).round(6).tolist()
     [1.0, 1.0]
     """
-    known = norms[:, norms[0] > 0]
+    known = values[:, values[0] > 0]
     if not known.shape[1]:
-        return np.zeros(len(norms))
+        return np.zeros(len(values))
     with np.errstate(divide="ignore"):
         logs = np.log(known) - np.log(known[0])
     counted = np.where(np.isnan(logs), 0.0, logs).sum(1)
@@ -112,23 +137,31 @@ def _reach(recording: Recording, track: Track, h: Tensor, s: Tensor) -> Reach:
         track.part.name,
         track.part.cell,
         is_read,
-        by_lag(h.double().norm(dim=-1), lags),
-        by_lag(s.double().norm(dim=-1), lags) if s.shape[-1] else None,
-        None if path is None else by_lag(path.double().norm(dim=-1), lags),
+        by_lag(norms(h), lags),
+        by_lag(norms(s), lags) if s.shape[-1] else None,
+        None if path is None else by_lag(path, lags),
     )
 
 
 def lags_of(recording: Recording, track: Track) -> Annotated[Tensor, "T B"]:
-    """Return by how many steps each step of a track precedes the read step; negative: not.
+    """Return by how many steps each step of a track precedes the read step.
+
+    Negative: it does not, or it is padding.
 
     In a track with another number of steps, such as an encoder's, lags count from its last step.
     """
     read = read_steps(recording, track)
     order = torch.arange(len(track), device=read.device)[:, None]
+    real = track.mask() & (read >= 0)
     is_read = any(source.track is track for source in recording.sources)
     if track.part.reverse and not is_read:
-        return torch.where(read >= 0, order - read, -1)
-    return torch.where(read >= 0, read - order, -1)
+        return torch.where(real, order - read, -1)
+    return torch.where(real, read - order, -1)
+
+
+def norms(errors: Annotated[Tensor, "T B H"]) -> Annotated[Tensor, "T B"]:
+    """Return norms in float64, in which squares of small errors do not underflow."""
+    return torch.linalg.vector_norm(errors, dim=-1, dtype=torch.float64)
 
 
 def by_lag(values: Annotated[Tensor, "T B"], lags: Annotated[Tensor, "T B"]) -> Floats:
@@ -139,17 +172,19 @@ def by_lag(values: Annotated[Tensor, "T B"], lags: Annotated[Tensor, "T B"]) -> 
     return found
 
 
-def _carrousel(track: Track, h: Tensor, s: Tensor) -> Tensor | None:
-    """Return the error that stayed in the cells since the read step, ``[T, B, S]``."""
+def _carrousel(track: Track, h: Tensor, s: Tensor) -> Annotated[Tensor, "T B"] | None:
+    """Return the norm of the error that stayed in the cells since the read step."""
     keeps = track.local.keeps
     if keeps is None:
         return None
-    error, found = (s, torch.zeros_like(s)) if s.shape[-1] else (h, torch.zeros_like(h))
-    # The first error of s is that of the step before the read one; of h it is the read step.
-    carried = torch.zeros_like(error[0])
-    for t in range(len(track) - 1, -1, -1):
-        began = (carried == 0).all(-1, keepdim=True)
-        carried = torch.where(began, error[t], carried)
-        found[t] = carried
-        carried = carried * keeps[t]
-    return found
+    error = s if s.shape[-1] else h
+    # The last error of s is that of the step before the read one, if the loss reads h alone.
+    steps = torch.arange(len(track), device=error.device)[:, None]
+    last = (error.any(-1) * steps).amax(0)
+    rows = torch.arange(track.n_sequences, device=error.device)
+    factors = keeps.double().masked_fill((steps > last)[..., None], 1.0)
+    # The share of a step is the product of the factors of the steps after it.
+    later = torch.ones_like(factors)
+    later[:-1] = factors[1:].flip(0).cumprod(0).flip(0)
+    squares = torch.einsum("tbc,bc->tb", later.square_(), error[last, rows].double() ** 2)
+    return squares.sqrt_().masked_fill_(steps > last, 0.0)

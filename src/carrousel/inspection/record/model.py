@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo import OptimizedModule
+from torch.nn.utils.rnn import PackedSequence
 
 from carrousel.errors import InputError, SettingError
+from carrousel.inspection.record.finite import check_weights, where_not_finite
 from carrousel.inspection.record.unchanged import unchanged
 from carrousel.nn.call.observe import Observer, observed_by
 from carrousel.nn.cells import StepCell
@@ -37,11 +40,8 @@ class Subject:
         parts: torch.nn.Module | None = None,
     ) -> None:
         if isinstance(model, torch.jit.ScriptModule):
-            raise InputError(
-                "the model is compiled by TorchScript, which hides its states",
-                argument="module",
-                fix="inspect the model before torch.jit.script or torch.jit.trace",
-            )
+            raise _scripted("the model")
+        model = _unwrapped(model)
         if not callable(model):
             raise InputError(argument="module", got=model, expected="a torch.nn.Module")
         if not callable(loss):
@@ -50,6 +50,7 @@ class Subject:
             )
         self.model, self.loss = model, loss
         self.module = parts or (model if isinstance(model, torch.nn.Module) else torch.nn.Module())
+        check_weights(self.module)
         self.inputs = _usable(inputs)
         self.converted = _converted(self.module)
         self.names = {
@@ -57,9 +58,16 @@ class Subject:
         }
 
     def output(self, observer: Observer | None = None, inputs: Any = None) -> Any:
-        """Call the model, its recurrent modules under an observer; changes are not undone."""
+        """Call the model, its recurrent modules under an observer.
+
+        What the call changes is undone, so every call draws the same random numbers.
+        """
+        with self.kept():
+            return self._output(observer, inputs)
+
+    def _output(self, observer: Observer | None, inputs: Any) -> Any:
         given = self.inputs if inputs is None else inputs
-        with _exchanged(self.module, self.converted):
+        with torch.compiler.set_stance("force_eager"), _exchanged(self.module, self.converted):
             model = self.converted.get(self.model, self.model)  # type: ignore[call-overload]
             if observer is None:
                 return _call(model, given)
@@ -72,16 +80,20 @@ class Subject:
         Raises:
             InputError: it is not one finite number.
         """
-        found = self.loss(self.output(observer, inputs))
+        with self.kept():
+            found = self.loss(self._output(observer, inputs))
         if not isinstance(found, Tensor) or found.numel() != 1 or not found.is_floating_point():
             raise InputError(
                 argument="loss", got=_described(found), expected="a function that returns a scalar"
             )
         if not bool(torch.isfinite(found)):
+            where = where_not_finite(self.inputs if inputs is None else inputs)
             raise InputError(
-                f"the loss is {float(found)}",
-                argument="loss",
-                fix="inspect a state of the model before its weights diverged, or finite inputs",
+                f"the loss is {float(found.detach())}" + (f", and {where}" if where else ""),
+                argument="inputs" if where else "loss",
+                fix="replace missing values, or pass lengths if they are padding"
+                if where
+                else "inspect a state of the model before its states overflow",
             )
         return found.reshape(())
 
@@ -90,6 +102,24 @@ class Subject:
         """Undo all changes of the model and of torch's random numbers at the end."""
         with unchanged(self.module):
             yield
+
+
+def _unwrapped(model: Any) -> Any:
+    """Return the model inside a wrapper of torch.
+
+    Raises:
+        InputError: a wrapper copies the model or waits for other processes.
+    """
+    if isinstance(model, OptimizedModule):
+        return _unwrapped(model._orig_mod)
+    several = isinstance(model, torch.nn.DataParallel) and len(model.device_ids) > 1
+    if several or isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        raise InputError(
+            f"the model is wrapped by {type(model).__name__}, which runs copies of it",
+            argument="module",
+            fix="inspect its attribute {module}",
+        )
+    return model
 
 
 def _call(model: Callable[..., Any], inputs: Any) -> Any:
@@ -103,12 +133,23 @@ def _call(model: Callable[..., Any], inputs: Any) -> Any:
 def _usable(value: Any) -> Any:
     """Return inputs that a graph may keep: tensors of inference mode are copied."""
     if isinstance(value, Tensor):
-        return value.clone() if value.is_inference() else value
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return tuple(_usable(one) for one in value)
+        with torch.inference_mode(False):
+            return value.clone() if value.is_inference() else value
+    if isinstance(value, PackedSequence):
+        return value._replace(data=_usable(value.data))
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        return type(value)(_usable(one) for one in value)
     if isinstance(value, Mapping):
         return {name: _usable(one) for name, one in value.items()}
     return value
+
+
+def _scripted(name: str) -> InputError:
+    return InputError(
+        f"{name} is compiled by TorchScript, which hides its states",
+        argument="module",
+        fix="inspect the model before torch.jit.script or torch.jit.trace",
+    )
 
 
 def _described(value: Any) -> str:
@@ -122,6 +163,8 @@ def _converted(model: torch.nn.Module) -> dict[Any, Recurrent | StepCell]:
     kinds = {kind.TORCH: kind for kind in KINDS}
     found: dict[Any, Recurrent | StepCell] = {}
     for name, one in model.named_modules():
+        if getattr(one, "original_name", None) in {theirs.__name__ for theirs in kinds}:
+            raise _scripted(name)  # only modules of TorchScript have this attribute
         for theirs, kind in kinds.items():
             if not isinstance(one, theirs) or isinstance(one, Recurrent | StepCell):
                 continue
@@ -131,7 +174,11 @@ def _converted(model: torch.nn.Module) -> dict[Any, Recurrent | StepCell]:
                 raise InputError(
                     f"{name or 'the module'}: {error.problem or error.text(fix=False)}",
                     argument="module",
-                    fix="mark its states with carrousel.inspection.state in a loop of your own",
+                    fix="inspect a copy with plain weights, made by "
+                    "torch.nn.utils.parametrize.remove_parametrizations or "
+                    "torch.nn.utils.remove_weight_norm"
+                    if "parametrized" in str(error)
+                    else "mark its states with carrousel.inspection.state in a loop of your own",
                 ) from error
     return found
 

@@ -1,22 +1,22 @@
-"""Runs the recurrent parts of a model step by step, with a tap at every state."""
+"""Runs the recurrent parts of a model with a tap at every state."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from carrousel.contracts import Recurrence, gradient_cut
-from carrousel.contracts.recurrence import ACTIVE
+from carrousel.contracts import CELLS, Recurrence, gradient_cut
 from carrousel.errors import InputError
 from carrousel.inspection.record.fused import FusedCall, fits_fused
-from carrousel.inspection.record.taps import tap
-from carrousel.inspection.record.track import Joint, Part, Track
+from carrousel.inspection.record.local import Call
+from carrousel.inspection.record.taps import follows_tap, tap
+from carrousel.inspection.record.track import Errors, Joint, Part, Track
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn.cells import StepCell
 
@@ -33,13 +33,30 @@ class Read:
         out: errors of the outputs of a layer, ``[T, B, H]``, in the order of processing; of a cell
             or a named state, errors of ``h`` itself. None: no error.
         s: errors of the states of a cell, ``[T, B, S]``. None: no error.
-        end: errors of the last state that a layer returned, ``(h, s)``; None: no error.
+        ends: errors of the last state ``(h, s)`` that a call of a layer returned, by the first
+            step of the call.
     """
 
     track: Track
     out: Tensor | None = None
     s: Tensor | None = None
-    end: tuple[Tensor | None, Tensor | None] | None = None
+    ends: dict[int, Errors] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Returned:
+    """What a call of a layer returned, as tensors of the graph with a tap each.
+
+    Attributes:
+        first: its first step in the track.
+        out: outputs ``[n, B, H]`` in the order of processing.
+        h, s: last states ``[B, ...]``.
+    """
+
+    first: int
+    out: Tensor
+    h: Tensor
+    s: Tensor
 
 
 class Recorder:
@@ -53,6 +70,7 @@ class Recorder:
         calls: the track of each call of a layer or cell in order, and its length before the call.
         anchor: leaf of the graph that every tap depends on.
         blocking: whether errors stop at the first recurrent part that they reach.
+        returned: of layers, by ``id`` of the track.
     """
 
     def __init__(self, names: dict[Any, str]) -> None:
@@ -64,8 +82,7 @@ class Recorder:
         self.reads: dict[int, Read] = {}
         self.fused: list[FusedCall] = []
         self.arrived: dict[tuple[int, int, str], tuple[Tensor | None, ...]] = {}
-        self.ends: dict[int, tuple[Tensor, Tensor]] = {}
-        self.whole: dict[int, list[tuple[int, Tensor]]] = {}
+        self.returned: dict[int, list[Returned]] = {}
         self._open: dict[tuple[int, tuple[int, int]], Track] = {}
         self._named: dict[str, Track] = {}
 
@@ -77,7 +94,7 @@ class Recorder:
         recurrence: Recurrence,
         options: LayerOptions,
     ) -> LayerResult:
-        """Run a layer or cell step by step; see :class:`carrousel.nn.call.observe.Observer`."""
+        """Run a layer or cell; see :class:`carrousel.nn.call.observe.Observer`."""
         if options.record:
             raise InputError(
                 "the model calls a layer with return_states=True, which cannot be inspected",
@@ -88,10 +105,17 @@ class Recorder:
         T = inputs.x.shape[0]
         first = len(track)
         self.calls.append((track, first))
+        h0, s0 = tap(
+            self._keeper(track, "start", first), self._like(inputs.h0), inputs.h0, inputs.s0
+        )
+        inputs = inputs._replace(h0=h0, s0=s0)
+        call = Call(first, inputs, options)
+        if call.is_special():
+            track.calls.append(call)
         if fits_fused(inputs, recurrence, options, T):
-            call = FusedCall(track, first)
-            out, h, s = call.run(self._like(inputs.x), inputs, recurrence, options)
-            self.fused.append(call)
+            fused = FusedCall(track, first)
+            out, h, s = fused.run(self._like(inputs.x), inputs, recurrence, options)
+            self.fused.append(fused)
         else:
             out, h, s = self._by_steps(track, first, inputs, recurrence, options)
         if isinstance(module, StepCell):
@@ -99,8 +123,7 @@ class Recorder:
             return LayerResult(out, h, s)
         (out,) = tap(self._keeper(track, "out", first), self._like(out), out)
         h, s = tap(self._keeper(track, "end", first), self._like(h), h, s)
-        self.whole.setdefault(id(track), []).append((first, out))
-        self.ends[id(track)] = (h, s)
+        self.returned.setdefault(id(track), []).append(Returned(first, out, h, s))
         return LayerResult(out.flip(0) if options.reverse else out, h, s)
 
     def _by_steps(
@@ -119,7 +142,7 @@ class Recorder:
         h, s, outs = inputs.h0, inputs.s0, list[Tensor]()
         for begin in range(0, T, max(1, length)):
             some = order[begin : begin + length]
-            arguments = (self, track, inputs, recurrence, options, h, s, some, first + begin)
+            arguments = (self, track, inputs, recurrence, options, h, s, some, first, begin)
             if length < T and torch.is_grad_enabled():
                 out, h, s = checkpoint(_segment, *arguments, use_reentrant=False)  # type: ignore[misc]
             else:
@@ -146,13 +169,26 @@ class Recorder:
             joint = _joint(known, inputs.h0, inputs.s0)
         if known is None or joint == "start":
             kind = "cell" if isinstance(module, StepCell) else "layer"
-            name = _name(self.names.get(module, ""), which, kind, module)
+            name = self._new_name(_name(self.names.get(module, ""), which, kind, module))
             part = Part(name, recurrence, inputs, options.reverse, kind)
-            known = Track(part, inputs.h0.detach(), inputs.s0.detach())
+            known = Track(part, inputs.h0.detach(), inputs.s0.detach(), key=key)
             self.tracks.append(known)
             self._open[key] = known
+        elif not _continues(known, inputs.h0, inputs.s0):
+            known.starts.append((len(known), inputs.h0.detach(), inputs.s0.detach()))
         known.joints.append((len(known), joint))  # type: ignore[arg-type]
         return known
+
+    def _new_name(self, name: str) -> str:
+        """Return the name of a track; a part that begins again is numbered."""
+        used = {track.part.name for track in self.tracks}
+        base, direction = name.removesuffix(", reverse"), name.endswith(", reverse")
+        for number in range(1, len(used) + 2):
+            again = f"{base}, call {number}" if number > 1 else base
+            again += ", reverse" if direction else ""
+            if again not in used:
+                return again
+        return name
 
     def named(self, name: str, h: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Record a step of a user's loop; return its states with a tap."""
@@ -164,7 +200,7 @@ class Recorder:
     def _named_track(self, name: str, h: Tensor, s: Tensor) -> Track:
         track = self._named.get(name)
         if track is None or track.h0.shape != h.shape:
-            part = Part(name, None, None, kind="state")
+            part = Part(self._new_name(name), None, None, kind="state")
             track = Track(part, torch.zeros_like(h), torch.zeros_like(s))
             track.joints.append((0, "start"))
             self.tracks.append(track)
@@ -177,28 +213,34 @@ class Recorder:
         for call in self.fused:
             call.net = None
         for track in self.tracks:
-            track.error_h = [None] * len(track)
-            track.error_s = [None] * len(track)
+            track.error_h.clear()
+            track.error_s.clear()
+            track.error_start.clear()
 
     def state_keeper(self, track: Track, t: int) -> Callable[..., bool]:
         """Return the function that a tap calls with the errors of the states after step ``t``."""
 
         def keep(errors: tuple[Tensor | None, ...]) -> bool:
-            track.error_h[t], track.error_s[t] = (*errors, None)[:2]
+            for found, error in zip((track.error_h, track.error_s), errors, strict=False):
+                if error is not None:
+                    found.append((t, error[None]))
             return track.part.kind == "layer" or not self.blocking
 
         return keep
 
     def _keeper(self, track: Track, what: str, first: int) -> Callable[..., bool]:
-        """Return the function that the tap of a layer's output or last state calls."""
+        """Return the function that the tap of a layer's first state, output or last state calls."""
 
         def keep(errors: tuple[Tensor | None, ...]) -> bool:
+            if what == "start":
+                track.error_start[first] = (errors[0], errors[1])
+                return True
             if not self.blocking:
                 self.arrived[id(track), first, what] = errors
                 return True
             read = self.reads.setdefault(id(track), Read(track))
             if what == "end":
-                read.end = (errors[0], errors[1]) if any(e is not None for e in errors) else None
+                read.ends[first] = (errors[0], errors[1])
             elif errors[0] is not None:
                 if read.out is None:
                     read.out = torch.zeros_like(track.values("h"))
@@ -218,12 +260,19 @@ def _segment(
     s: Tensor,
     order: range,
     first: int,
+    begin: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run consecutive steps; return the outputs ``[steps, B, H]`` and the last state."""
+    """Run consecutive steps; return the outputs ``[steps, B, H]`` and the last state.
+
+    Args:
+        first: step of the track at which the call begins.
+        begin: step of the call, in the order of processing, with which ``order`` begins.
+    """
     cut, outs = gradient_cut(options.gradient), list[Tensor]()
-    single = options._replace(reverse=False, recompute=0)
-    for n, t in enumerate(order):
-        if cut > 0 and (first + n) % cut == 0:
+    gates = recurrence.cell in CELLS
+    single = options._replace(reverse=False, recompute=0, record=gates)
+    for n, t in enumerate(order, begin):
+        if cut > 0 and n and n % cut == 0:
             h, s = h.detach(), s.detach()
         one = slice(t, t + 1)
         now = inputs._replace(
@@ -235,12 +284,10 @@ def _segment(
             keep_s=None if inputs.keep_s is None else inputs.keep_s[one],
         )
         found = layer(now, recurrence, single)
-        active = None
-        if inputs.flags is not None:
-            flags = inputs.flags[t]
-            active = flags if flags.dtype == torch.bool else (flags & ACTIVE).bool()
-        h, s = record_step(recorder, track, first + n, found.h, found.s, inputs.x[t], active)
-        outs.append(h if active is None else torch.where(active[:, None], h, torch.zeros_like(h)))
+        active = Call(0, now, single).active()
+        x = inputs.x[one]
+        h, s = record_step(recorder, track, first + n, found.h, found.s, x, active, found.gates)
+        outs.append(h if active is None else torch.where(active[0, :, None], h, 0.0))
     return torch.stack(outs), h, s
 
 
@@ -252,32 +299,35 @@ def record_step(
     s: Tensor,
     x: Tensor | None,
     active: Tensor | None = None,
+    gates: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Append a step to a track and return its states with a tap.
 
     A step that is computed again in a backward pass is not appended.
+
+    Args:
+        h, s: ``[B, ...]``.
+        x, active, gates: ``[1, B, ...]``.
     """
     if t == len(track):
-        track.h.append(h.detach())
-        track.s.append(s.detach())
-        track.active.append(active)
-        track.error_h.append(None)
-        track.error_s.append(None)
-        if x is not None:
-            track.x.append(x.detach())
+        track.extend(h[None], s[None], x, active, gates)
     if not torch.is_grad_enabled():
         return h, s
     return tap(recorder.state_keeper(track, t), recorder._like(h), h, s)  # type: ignore[return-value]
 
 
+def _continues(track: Track, h: Tensor, s: Tensor) -> bool:
+    last_h, last_s = track.last()
+    return torch.equal(last_h, h.detach()) and torch.equal(last_s, s.detach())
+
+
 def _joint(track: Track, h: Tensor, s: Tensor) -> Joint:
     """Return how a state follows the last one of a track."""
-    if not len(track) or track.h[-1].shape != h.shape:
+    if not len(track) or track.last()[0].shape != h.shape:
         return "start"
-    same = torch.equal(track.h[-1], h.detach()) and torch.equal(track.s[-1], s.detach())
-    if not same:
+    if not _continues(track, h, s):
         zero = not bool(h.detach().any()) and not bool(s.detach().any())
-        return "start" if zero or not h.requires_grad else "flows"
+        return "flows" if not zero and follows_tap(h) else "start"
     return "flows" if h.requires_grad else "detached"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -11,7 +12,14 @@ from torch import Tensor
 from carrousel.errors import InputError
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recorder import Read, Recorder
-from carrousel.inspection.record.track import Track
+from carrousel.inspection.record.track import Errors, Track
+
+Flow = list[tuple[Tensor, Tensor]]
+"""For each track, errors of ``h [T, B, H]`` and of the states ``s [T, B, S]``."""
+Starts = list[dict[int, Errors]]
+"""For each track, errors of the states before its calls, by the first step of the call."""
+Backward = tuple[Flow, Starts, list[Tensor | None]]
+"""Both, and gradients of parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +40,7 @@ class Source:
         return self.read.track
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Recording:
     """All states of one call of a model, with its graph.
 
@@ -56,7 +64,7 @@ class Recording:
         """All tracks, in the order in which they began."""
         return self.recorder.tracks
 
-    def flow(self, seeds: list[Tensor] | None = None) -> list[tuple[Tensor, Tensor]]:
+    def flow(self, seeds: list[Tensor] | None = None) -> Flow:
         """Send the errors of the read steps back in time.
 
         Args:
@@ -68,6 +76,39 @@ class Recording:
             order of processing. The error of ``s`` at a step is the derivative at constant ``h``
             of that step.
         """
+        return self._of_read[0] if seeds is None else self._of_seeds(seeds)[0]
+
+    def total(self) -> Flow:
+        """Return the errors of the whole loss; see :meth:`flow`."""
+        return self._whole[0]
+
+    @property
+    def starts(self) -> Starts:
+        """Errors of the states before the calls of each track, for those of the read steps."""
+        return self._of_read[1]
+
+    @property
+    def weights(self) -> dict[str, Tensor | None]:
+        """Gradients of the parameters that learn, by name; None: the loss does not use it."""
+        return dict(zip(self._learning(), self._whole[2], strict=True))
+
+    def _learning(self) -> dict[str, Tensor]:
+        named = self.subject.module.named_parameters()
+        return {name: one for name, one in named if one.requires_grad}
+
+    @cached_property
+    def _whole(self) -> Backward:
+        learning = list(self._learning().values())
+        if not self.loss.requires_grad:
+            flow, starts, _ = self._backward([], [])
+            return flow, starts, [None] * len(learning)
+        return self._backward([self.loss], [torch.ones_like(self.loss)], learning)
+
+    @cached_property
+    def _of_read(self) -> Backward:
+        return self._whole if self._reads_once() else self._of_seeds(None)
+
+    def _of_seeds(self, seeds: list[Tensor] | None) -> Backward:
         outputs, errors = list[Tensor](), list[Tensor]()
         for n, source in enumerate(self.sources):
             pairs = _entries(self.recorder, source, None if seeds is None else seeds[n])
@@ -75,25 +116,37 @@ class Recording:
             errors += [error for _, error in pairs]
         return self._backward(outputs, errors)
 
-    def total(self) -> list[tuple[Tensor, Tensor]]:
-        """Return the errors of the whole loss; see :meth:`flow`."""
-        return self._backward([self.loss], [torch.ones_like(self.loss)])
+    def _reads_once(self) -> bool:
+        """Whether no error enters elsewhere than at the read steps."""
+        mine = {id(source.track): source for source in self.sources}
+        for read in self.reads:
+            norms = entering(read)
+            if (source := mine.get(id(read.track))) is not None:
+                order = torch.arange(len(norms), device=norms.device)[:, None]
+                norms = norms * (order != source.steps)
+            if bool(norms.any()):
+                return False
+        return True
 
-    def _backward(self, outputs: list[Tensor], errors: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def _backward(
+        self, outputs: list[Tensor], errors: list[Tensor], learning: list[Tensor] | None = None
+    ) -> Backward:
         recorder = self.recorder
         recorder.clear()
+        found: list[Tensor | None] = []
         if outputs:
-            torch.autograd.grad(
-                *(outputs, [recorder.anchor], errors), retain_graph=True, allow_unused=True
+            _, *found[:] = torch.autograd.grad(
+                outputs,
+                [recorder.anchor, *(learning or [])],
+                errors,
+                retain_graph=True,
+                allow_unused=True,
             )
         for call in reversed(recorder.fused):
-            call.complete(
-                *(
-                    recorder.arrived.get((id(call.track), call.first, what))
-                    for what in ("out", "end")
-                )
-            )
-        return [(track.errors("h"), track.errors("s")) for track in self.tracks]
+            key = id(call.track), call.first
+            call.complete(recorder.arrived.get((*key, "out")), recorder.arrived.get((*key, "end")))
+        flow = [(track.errors("h"), track.errors("s")) for track in self.tracks]
+        return flow, [dict(track.error_start) for track in self.tracks], found
 
 
 def record(subject: Subject) -> Recording:
@@ -140,15 +193,8 @@ def _read(recorder: Recorder, track: Track) -> Read:
     """Return the direct errors of a track, which the blocked backward pass has left."""
     if track.part.kind == "layer":
         return recorder.reads.get(id(track), Read(track))
-    known = any(e is not None for e in [*track.error_h, *track.error_s])
+    known = track.error_h or track.error_s
     return Read(track, track.errors("h"), track.errors("s")) if known else Read(track)
-
-
-def last_steps(track: Track) -> Annotated[Tensor, "B"]:
-    """Return the index of the last step of each sequence that is not padding."""
-    mask = track.mask()
-    order = torch.arange(1, len(track) + 1, device=mask.device)[:, None]
-    return (mask * order).amax(0) - 1
 
 
 def entering(read: Read) -> Annotated[Tensor, "T B"]:
@@ -159,10 +205,18 @@ def entering(read: Read) -> Annotated[Tensor, "T B"]:
         found = found + read.out.norm(dim=-1)
     if read.s is not None:
         found = found + read.s.norm(dim=-1)
-    if read.end is not None:
-        parts = [one.norm(dim=-1) for one in read.end if one is not None]
-        found[last_steps(track), torch.arange(track.n_sequences)] += torch.stack(parts).sum(0)
+    rows = torch.arange(track.n_sequences, device=found.device)
+    for first, errors in read.ends.items():
+        for error in errors:
+            if error is not None:
+                found[_end_of(track, first), rows] += error.norm(dim=-1)
     return found
+
+
+def _end_of(track: Track, first: int) -> Annotated[Tensor, "B"]:
+    """Return the last step of each sequence in the call that begins at a step."""
+    begins = sorted(begin for begin, _ in track.joints if begin > first)
+    return track.last_steps(first, (begins[0] if begins else len(track)) - first)
 
 
 def _source(read: Read) -> Source:
@@ -178,19 +232,19 @@ def _entries(
     read, track, steps = source.read, source.track, source.steps
     if seed is not None:
         whole = torch.zeros_like(track.values("h"))
-        rows = torch.arange(track.n_sequences)[steps >= 0]
+        rows = torch.arange(track.n_sequences, device=whole.device)[steps >= 0]
         whole[steps[rows], rows] = seed[rows]
         read = Read(track, whole)
     if track.part.kind != "layer":
         return _step_entries(read, steps)
     pairs = []
-    if read.out is not None:
-        chosen = read.out * (torch.arange(len(track))[:, None] == steps)[..., None]
-        for first, out in recorder.whole[id(track)]:
-            pairs.append((out, chosen[first : first + len(out)]))
-    if read.end is not None:
-        last = (last_steps(track) == steps)[:, None]
-        for end, error in zip(recorder.ends[id(track)], read.end, strict=True):
+    order = torch.arange(len(track), device=steps.device)[:, None]
+    chosen = None if read.out is None else read.out * (order == steps)[..., None]
+    for call in recorder.returned[id(track)]:
+        if chosen is not None:
+            pairs.append((call.out, chosen[call.first : call.first + len(call.out)]))
+        last = (_end_of(track, call.first) == steps)[:, None]
+        for end, error in zip((call.h, call.s), read.ends.get(call.first, ()), strict=False):
             if error is not None:
                 pairs.append((end, error * last))
     return pairs

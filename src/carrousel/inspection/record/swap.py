@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
+from carrousel.contracts.recurrence import ACTIVE
+from carrousel.inspection.record.local import Call
 from carrousel.inspection.record.recorder import Recorder
-from carrousel.inspection.record.recording import Recording, last_steps
+from carrousel.inspection.record.recording import Recording
 from carrousel.inspection.record.track import Track
 from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, LayerResult, layer
 from carrousel.nn.cells import StepCell
@@ -33,6 +36,18 @@ class Window:
     steps: Annotated[Tensor, "k V"]
     h: Tensor | None = None
     s: Tensor | None = None
+    x: Tensor | None = None
+    """Inputs ``[T, B, I]`` of the whole track after the exchange; None: the part did not run."""
+
+    @cached_property
+    def begins(self) -> frozenset[int]:
+        """Steps that follow the exchange of a sequence."""
+        return frozenset(self.steps[0].tolist())
+
+    @cached_property
+    def end(self) -> int:
+        """Last step of all windows."""
+        return int(self.steps[-1].max())
 
     def recorded(self) -> tuple[Tensor, Tensor]:
         """Return the states of the same steps without the exchange."""
@@ -58,10 +73,9 @@ def swapped(recording: Recording, lag: int) -> tuple[float, list[Window]]:
         The loss, and a window for each track. Sequences that are not longer than the lag are
         left as they are.
     """
-    subject = recording.subject
     swap = _Swap(recording, lag)
-    with subject.kept(), torch.inference_mode(False), torch.no_grad():
-        loss = float(subject.loss(subject.output(swap)))
+    with torch.inference_mode(False), torch.no_grad():
+        loss = float(recording.subject.value(swap))
     return loss, list(swap.windows.values())
 
 
@@ -76,7 +90,7 @@ def read_steps(recording: Recording, track: Track) -> Annotated[Tensor, "B"]:
             return source.steps
     main = recording.sources[0]
     if len(main.track) != len(track) or main.track.n_sequences != track.n_sequences:
-        return last_steps(track)
+        return track.last_steps()
     flip = main.track.part.reverse != track.part.reverse
     return torch.where(main.steps >= 0, len(track) - 1 - main.steps, -1) if flip else main.steps
 
@@ -93,9 +107,9 @@ class _Swap(Recorder):
         self.by_name = {t.part.name: t for t in recording.tracks if t.part.kind == "state"}
         for track in recording.tracks:
             steps = read_steps(recording, track)
-            before = steps - lag - 1
-            rows = torch.arange(track.n_sequences)[before >= 0]
-            window = before[rows] + torch.arange(1, lag + 2)[:, None]
+            before, rows = steps - lag - 1, torch.arange(track.n_sequences, device=steps.device)
+            rows = rows[(before >= 0) & track.mask()[before.clamp(min=0), rows]]
+            window = before[rows] + torch.arange(1, lag + 2, device=steps.device)[:, None]
             self.windows[id(track)] = Window(track, rows, window)
 
     def run(
@@ -110,8 +124,12 @@ class _Swap(Recorder):
         track, first = next(self.expected)
         window = self.windows[id(track)]
         if isinstance(module, StepCell):
-            found = layer(inputs, recurrence, options)
-            h, s = self._exchanged(window, first, found.h, found.s)
+            if len(window.rows) and first < min(window.begins):  # all is as it was recorded
+                h, s = track.values("h")[first], track.values("s")[first]
+            else:
+                found = layer(inputs, recurrence, options)
+                h, s = found.h, found.s
+            h, s = self._exchanged(window, first, h, s)
             return LayerResult(h[None], h, s)
         return self._layer(window, first, inputs, recurrence, options)
 
@@ -124,8 +142,8 @@ class _Swap(Recorder):
         """Exchange the states of the sequences whose window begins after step ``t``; keep both."""
         if not len(window.rows):
             return h, s
-        now = window.steps[0] == t + 1
-        if bool(now.any()):
+        if t + 1 in window.begins:
+            now = window.steps[0] == t + 1
             h, s = h.clone(), s.clone()
             to, source = window.rows[now], _next(window)
             h[to], s[to] = (one[now] for one in source)
@@ -149,18 +167,24 @@ class _Swap(Recorder):
             self._run_window(window, first, inputs, recurrence, options)
             assert window.h is not None
             assert window.s is not None
+            h, s = h.clone(), s.clone()
             h[window.steps, window.rows], s[window.steps, window.rows] = window.h, window.s
-        out = torch.where(mask, h[mine], 0.0)
+        out = h[mine] if track.is_whole else torch.where(mask, h[mine], 0.0)
         if id(track) in self.mains:  # other steps keep their outputs
-            others = torch.ones_like(mask)
+            out = torch.where(mask, track.values("h")[mine], 0.0)
             read = window.steps[-1] - first if len(window.rows) else window.rows
             inside = (read >= 0) & (read < T)
-            others[read[inside], window.rows[inside]] = False
-            out = torch.where(others, torch.where(mask, track.values("h")[mine], 0.0), out)
-        end = last_steps(track).clamp(first, first + T - 1)
-        rows = torch.arange(track.n_sequences)
+            at, rows = read[inside], window.rows[inside]
+            out[at, rows] = h[mine][at, rows]
+        end = track.last_steps(first, T)
+        rows = torch.arange(track.n_sequences, device=end.device)
         out = out.flip(0) if options.reverse else out
-        return LayerResult(out, h[end, rows], s[end, rows])
+        empty = ~mask.any(0)  # no real step: the state is that before the call
+        last_h, last_s = (
+            torch.where(empty, start, whole[end, rows])
+            for start, whole in ((inputs.h0, h), (inputs.s0, s))
+        )
+        return LayerResult(out, last_h, last_s)
 
     def _run_window(
         self,
@@ -171,25 +195,40 @@ class _Swap(Recorder):
         options: LayerOptions,
     ) -> None:
         """Compute the states after the exchange, with the inputs of this call."""
-        x = window.track.values("x")
-        T = inputs.x.shape[0]
-        x[first : first + T] = inputs.x.flip(0) if options.reverse else inputs.x
+        track, rows = window.track, window.rows
+        T, call = inputs.x.shape[0], Call(first, inputs, options)
+        if window.x is None:
+            window.x = track.values("x").clone()
+        window.x[first : first + T] = inputs.x.flip(0) if options.reverse else inputs.x
         h, s = _next(window)
-        rows = window.rows
+
+        def of_window(name: str, fill: int) -> Tensor | None:
+            given = call.ordered(name)
+            if given is None:
+                return None
+            whole = given.new_full((len(track), *given.shape[1:]), fill)
+            whole[first : first + T] = given
+            return whole[window.steps, rows].contiguous()
+
         found = layer(
             inputs._replace(
-                x=x[window.steps, rows].contiguous(),
+                x=window.x[window.steps, rows].contiguous(),
                 h0=h,
                 s0=s,
-                flags=None,
+                flags=of_window("flags", True if _is_bool(inputs.flags) else ACTIVE),
                 drop=None if inputs.drop is None else inputs.drop[rows],
-                keep_h=None,
-                keep_s=None,
+                keep_h=of_window("keep_h", 0),
+                keep_s=of_window("keep_s", 0),
             ),
             recurrence,
-            options._replace(reverse=False, record=True, gradient="bptt", recompute=0),
+            options._replace(reverse=False, record=recurrence.n_states > 0, gradient="bptt"),
         )
-        window.h, window.s = found.out, found.states
+        window.h = found.out
+        window.s = found.out[..., :0] if found.states is None else found.states
+
+
+def _is_bool(flags: Tensor | None) -> bool:
+    return flags is not None and flags.dtype == torch.bool
 
 
 def _next(window: Window) -> tuple[Tensor, Tensor]:
@@ -201,6 +240,8 @@ def _next(window: Window) -> tuple[Tensor, Tensor]:
 
 def _store(window: Window, t: int, h: Tensor, s: Tensor) -> None:
     """Keep the states of step ``t`` that lie in the window."""
+    if not min(window.begins) <= t <= window.end:
+        return
     if window.h is None or window.s is None:
         window.h, window.s = (one.clone() for one in window.recorded())
     n, row = (window.steps == t).nonzero(as_tuple=True)

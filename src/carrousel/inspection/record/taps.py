@@ -37,3 +37,17 @@ def tap(keep: Keep, anchor: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Return tensors of equal values, whose gradients are given to ``keep``."""
     found: Any = _Tap.apply(keep, anchor, *tensors)
     return found
+
+
+def follows_tap(tensor: Tensor) -> bool:
+    """Return whether a tensor was computed from the values of a tap."""
+    waiting, seen = [tensor.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if isinstance(node, _Tap._backward_cls):  # type: ignore[attr-defined]
+            return True
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return False

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from carrousel.contracts import Recurrence
-from carrousel.kernels.autograd.dispatch import LayerInputs, LayerOptions, layer
+from carrousel.inspection.record.local import Call, Local
+from carrousel.kernels.autograd.dispatch import LayerInputs
 
 Joint = Literal["start", "flows", "detached"]
 """How a call's first state follows the state before it: new, connected, or equal but detached."""
+Name = Literal["x", "h", "s"]
+Errors = tuple[Tensor | None, Tensor | None]
+"""Errors of ``h`` and of ``s``; None: none arrived."""
 
 
 @dataclass(eq=False)
@@ -45,17 +49,22 @@ class Track:
     """Consecutive steps of one part, in the order of processing.
 
     Several calls make one track if each starts with the state that the previous one returned.
-    All values are detached. Lists have one entry per step; ``[B, ...]`` are the sequences in the
-    order in which the part received them.
+    All values are detached. Lists hold consecutive pieces of several steps, ``[n, B, ...]``; read
+    them with :meth:`values`. ``B`` are the sequences in the order in which the part received them.
 
     Attributes:
-        x: inputs ``[B, I]``.
-        h: hidden states ``[B, H]`` after each step.
-        s: further states ``[B, D*C]``, empty for cells without any.
+        x: inputs ``[n, B, I]``; none for a user's loop.
+        h: hidden states ``[n, B, H]`` after each step.
+        s: further states ``[n, B, D*C]``, empty for cells without any.
+        gates: activated gates ``[n, B, U]`` of built-in cells.
         h0, s0: states before the first step.
-        active: ``[B]`` bool: whether the step is not padding; None: all are.
+        active: ``[n, B]`` bool: whether the step is not padding.
         joints: step at which each call begins, and how it follows the one before.
-        error_h, error_s: errors recorded by the last backward pass, None where none arrived.
+        starts: that step, and the states before it, where they are not those of the step before.
+        calls: calls with masks, resets or cut gradients.
+        error_h, error_s: first step and errors ``[n, B, ...]`` of the last backward pass.
+        error_start: errors of the states before a call, by its first step.
+        outputs: cells and named states: ``h`` and ``s`` of each step as tensors of the graph.
     """
 
     part: Part
@@ -64,91 +73,114 @@ class Track:
     x: list[Tensor] = field(default_factory=list)
     h: list[Tensor] = field(default_factory=list)
     s: list[Tensor] = field(default_factory=list)
-    active: list[Tensor | None] = field(default_factory=list)
+    gates: list[Tensor] = field(default_factory=list)
+    active: list[Tensor] = field(default_factory=list)
     joints: list[tuple[int, Joint]] = field(default_factory=list)
-    error_h: list[Tensor | None] = field(default_factory=list)
-    error_s: list[Tensor | None] = field(default_factory=list)
+    starts: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    error_h: list[tuple[int, Tensor]] = field(default_factory=list)
+    error_s: list[tuple[int, Tensor]] = field(default_factory=list)
+    error_start: dict[int, Errors] = field(default_factory=dict)
     outputs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """Cells and named states: ``h`` and ``s`` of each step as tensors of the graph."""
+    steps: int = 0
+    key: tuple[int, tuple[int, int]] = (0, (0, 0))
+    """``id`` of the module, and layer and direction."""
 
     def __len__(self) -> int:
-        return len(self.h)
+        return self.steps
 
     @property
     def n_sequences(self) -> int:
+        """``B``."""
         return self.h0.shape[0]
 
-    def values(self, name: Literal["x", "h", "s"]) -> Annotated[Tensor, "T B ..."]:
-        """Return the recorded values of all steps."""
-        return torch.stack(getattr(self, name))
+    @property
+    def n_states(self) -> int:
+        """Width of the states besides ``h``."""
+        return self.s0.shape[-1]
+
+    def extend(
+        self,
+        h: Tensor,
+        s: Tensor,
+        x: Tensor | None,
+        active: Tensor | None,
+        gates: Tensor | None,
+    ) -> None:
+        """Append steps ``[n, B, ...]``; ``active`` None: no padding."""
+        self.h.append(h.detach())
+        self.s.append(s.detach())
+        whole = torch.ones((), dtype=torch.bool, device=h.device).expand(h.shape[:2])
+        self.active.append(whole if active is None else active)
+        if x is not None:
+            self.x.append(x.detach())
+        if gates is not None:
+            self.gates.append(gates.detach())
+        self.steps += len(h)
+
+    def last(self) -> tuple[Tensor, Tensor]:
+        """Return the states after the last step."""
+        return self.h[-1][-1], self.s[-1][-1]
+
+    def values(self, name: Name) -> Annotated[Tensor, "T B ..."]:
+        """Return the recorded values of all steps; do not change them in place."""
+        return _joined(getattr(self, name))
 
     def before(self) -> tuple[Annotated[Tensor, "T B H"], Annotated[Tensor, "T B S"]]:
         """Return the states before each step."""
-        return torch.stack([self.h0, *self.h[:-1]]), torch.stack([self.s0, *self.s[:-1]])
+        h = torch.cat([self.h0[None], self.values("h")[:-1]])
+        s = torch.cat([self.s0[None], self.values("s")[:-1]])
+        for first, h0, s0 in self.starts:
+            h[first], s[first] = h0, s0
+        return h, s
+
+    def before_call(self, first: int) -> tuple[Tensor, Tensor]:
+        """Return the states before a call that begins at step ``first``."""
+        for begin, h, s in self.starts:
+            if begin == first:
+                return h, s
+        if not first:
+            return self.h0, self.s0
+        return self.values("h")[first - 1], self.values("s")[first - 1]
+
+    def last_steps(self, first: int = 0, steps: int | None = None) -> Annotated[Tensor, "B"]:
+        """Return the index of the last step of each sequence that is not padding.
+
+        Args:
+            first, steps: only these steps of the track; ``first`` where all are padding.
+        """
+        mask = self.mask()[first : None if steps is None else first + steps]
+        order = torch.arange(1, len(mask) + 1, device=mask.device)[:, None]
+        return ((mask * order).amax(0) - 1).clamp(min=0) + first
 
     def errors(self, name: Literal["h", "s"]) -> Annotated[Tensor, "T B ..."]:
-        """Return the errors of the last backward pass; zero where none arrived."""
-        found, like = (self.error_h, self.h) if name == "h" else (self.error_s, self.s)
-        return torch.stack(
-            [torch.zeros_like(v) if e is None else e for e, v in zip(found, like, strict=True)]
-        )
+        """Return the errors of the last backward pass; zero where none arrived and at padding."""
+        found = self.error_h if name == "h" else self.error_s
+        if len(found) == 1 and len(found[0][1]) == len(self):
+            whole = found[0][1]
+        else:
+            whole = torch.zeros_like(self.values(name))
+            for first, error in found:
+                whole[first : first + len(error)] = error
+        return whole if self.is_whole else whole * self.mask()[..., None]
 
     def mask(self) -> Annotated[Tensor, "T B"]:
         """Return whether each step of each sequence is not padding."""
-        whole = torch.ones(self.n_sequences, dtype=torch.bool, device=self.h0.device)
-        return torch.stack([whole if one is None else one for one in self.active])
+        return _joined(self.active)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether there is no padding."""
+        return bool(self.mask().all())
 
     @cached_property
     def local(self) -> Local:
-        """All steps as one batch of single steps: gates, and derivatives by the state before."""
+        """Gates of all steps, and derivatives by the state before."""
         return Local(self)
 
 
-class Local:
-    """Single steps of a track, computed together from the recorded states before them.
-
-    Attributes:
-        gates: activated gates by name, each ``[T, B, C]``; none for a user's loop.
-        keeps: ``[T, B, S]``, derivative of a state by its value one step before, at constant
-            ``h``: the forget gate of an LSTM, the update gate ``z`` of a GRU, 1 for ``lstm97``.
-            None for cells without a path of this kind.
-    """
-
-    def __init__(self, track: Track) -> None:
-        self.gates: dict[str, Tensor] = {}
-        self.keeps: Tensor | None = None
-        part = track.part
-        if part.recurrence is None or part.inputs is None:
-            return
-        recurrence, self._shape = part.recurrence, (len(track), track.n_sequences, -1)
-        h, s = (one.reshape(len(track) * track.n_sequences, -1) for one in track.before())
-        x = track.values("x").flatten(0, 1)[None]
-        with torch.inference_mode(False), torch.enable_grad():
-            self._s = s.requires_grad_()
-            inputs = LayerInputs(x=x, h0=h, s0=self._s, **weights_of(part.inputs))
-            found = layer(inputs, recurrence, LayerOptions(record=True))
-            self._h = found.h
-            if recurrence.n_states:
-                (keeps,) = torch.autograd.grad(found.s.sum(), self._s, retain_graph=True)
-                self.keeps = keeps.reshape(self._shape)
-        assert found.gates is not None
-        split = found.gates.detach().reshape(self._shape).split(list(recurrence.widths), dim=-1)
-        self.gates = dict(zip(recurrence.kind.net_inputs, split, strict=True))
-        if recurrence.cell == "gru":
-            self.keeps = self.gates["update"]
-
-    def by_state(self, errors: Annotated[Tensor, "T B H"]) -> Annotated[Tensor, "T B S"]:
-        """Return the errors of the states before each step, for errors of the ``h`` after it."""
-        (found,) = torch.autograd.grad(
-            self._h, self._s, errors.reshape_as(self._h), retain_graph=True
-        )
-        return found.reshape(self._shape)
-
-
-_WEIGHTS = ("w_ih", "w_hh", "bias", "unit", "w_hr", "ln_ih", "ln_hh", "ln_c", "fresh_h", "fresh_s")
-
-
-def weights_of(inputs: LayerInputs) -> dict[str, Any]:
-    """Return the weights among the inputs of a call, without their graph."""
-    found = inputs._asdict()
-    return {n: None if found[n] is None else found[n].detach() for n in _WEIGHTS}
+def _joined(pieces: list[Tensor]) -> Tensor:
+    """Return all pieces as one tensor, and keep it in their place."""
+    if len(pieces) > 1:
+        pieces[:] = [torch.cat(pieces)]
+    return pieces[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,45 +16,62 @@ from torch import Tensor
 def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     """Undo what calls of a model change: buffers, attributes, ``grad``, mode, random numbers.
 
-    Parameters are only compared, since nothing here updates them in place; attributes that are
-    tensors get their old values back even if they were changed in place. Changes inside other
-    mutable attributes, such as lists that a model appends to, are undone one level deep.
+    Buffers and attributes that are tensors are replaced by copies meanwhile, so that a graph of the
+    call stays valid. Changes inside other mutable attributes, such as lists that a model appends
+    to, are undone one level deep. Parameters are left alone, since nothing here updates them.
     """
     modules = list(model.modules())
-    attributes = [_copied(one.__dict__) for one in modules]
-    tensors = [_values(one) for one in modules]
+    attributes = [dict(one.__dict__) for one in modules]
+    contents = [
+        (value, value.copy())
+        for one in attributes
+        for value in one.values()
+        if isinstance(value, dict | list | set | deque)
+    ]
+    tensors = [_inside(one) for one in attributes]
     gradients = [(one, one.grad) for one in model.parameters()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    _copy_tensors(modules)
     try:
         with torch.random.fork_rng(devices=devices, enabled=rng):
             yield
     finally:
-        for module, before, values in zip(modules, attributes, tensors, strict=True):
+        for module, before in zip(modules, attributes, strict=True):
             module.__dict__.clear()
             module.__dict__.update(before)
-            for tensor, value in values:
-                if not torch.equal(tensor, value):
-                    with torch.no_grad():
-                        tensor.copy_(value)
+        for value, before in contents:
+            _refill(value, before)
+        for tensor, value in itertools.chain.from_iterable(tensors):
+            if not torch.equal(tensor, value):
+                with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+                    tensor.copy_(value)
         for parameter, gradient in gradients:
             parameter.grad = gradient
 
 
-def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Copy an object's attributes, and one level inside those that hold others."""
-    kinds = (dict, list, set)
-    return {
-        name: value.copy() if isinstance(value, kinds) else value
-        for name, value in attributes.items()
-    }
+def _refill(value: Any, before: Any) -> None:
+    """Give a dict, list, set or deque its old contents; it stays the same object."""
+    value.clear()
+    if isinstance(value, list | deque):
+        value.extend(before)
+    else:
+        value.update(before)
 
 
-def _values(module: torch.nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Return the tensors that a module holds besides parameters, each with a copy of its values."""
-    held = [*module._buffers.values(), *module.__dict__.values()]
-    for value in module.__dict__.values():
-        if isinstance(value, list | tuple):
-            held += value
+def _copy_tensors(modules: list[torch.nn.Module]) -> None:
+    """Replace buffers and attributes by copies; one that occurs twice has one copy."""
+    copies: dict[int, Tensor] = {}
+    for module in modules:
+        for held in (module._buffers, module.__dict__):
+            for name, value in held.items():
+                if isinstance(value, Tensor) and _is_plain(value):
+                    held[name] = copies.setdefault(id(value), value.clone())
+
+
+def _inside(attributes: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
+    """Return the tensors in lists and tuples of a module, each with a copy of its values."""
+    lists = [value for value in attributes.values() if isinstance(value, list | tuple)]
+    held = itertools.chain.from_iterable(lists)
     return [(one, one.detach().clone()) for one in held if _is_plain(one)]
 
 

@@ -139,6 +139,8 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> 
 
 
 def _first(ctx: Any, d_out: Any, d_h: Any, d_s: Any, d_states: Any, *_: Any) -> tuple[Any, ...]:
+    if d_out is d_h is d_s is d_states is None:  # graphs that are cut behind the layer
+        return (None,) * (_COUNT + 7)
     saved = ctx.saved_tensors
     needs = sum(1 << bit for bit in range(len(DIFFERENTIABLE)) if ctx.needs_input_grad[bit])
     if d_states is not None and d_states.numel() == 0:

@@ -1,0 +1,85 @@
+"""The verdict in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from carrousel.inspection.measures.memory import UsedMemory
+from carrousel.inspection.measures.reach import Reach
+from carrousel.inspection.verdicts.fault import Fault
+from carrousel.words import count, listed, small
+
+FELT = 0.01
+"""History is used if its exchange changes the loss by 1 % of the largest change or more."""
+ROUNDED = 1e-5
+"""Changes below this share of the loss are rounding errors of 32-bit numbers."""
+
+
+def sentence(
+    faults: Sequence[Fault], reach: Reach, used: UsedMemory | None, lag: int | None
+) -> str:
+    """Return the verdict in one sentence.
+
+    Args:
+        faults: verdicts; none for a sound net.
+        reach: error by lag in the part that the loss reads.
+        used: loss with foreign history by lag; None: unknown.
+        lag: time lag of the task; None: unknown.
+    """
+    if faults:
+        names = listed(list(dict.fromkeys(one.name for one in faults)))
+        return f"{count(len(faults), 'fault')}, {names}: {faults[0].evidence}"
+    return f"Sound: {_reach(reach)}{_memory(used, lag)}."
+
+
+def _reach(reach: Reach) -> str:
+    curve = reach.curve()
+    if len(curve) < 2:
+        return "the loss reads the first step alone"
+    half = reach.half_life()
+    pace = (
+        "does not decay on average"
+        if math.isinf(half) or math.isnan(half)
+        else f"halves every {small(round(half, 2))} steps"
+    )
+    return (
+        f"{_share(float(curve[-1]))} of the error at the read step arrives "
+        f"{count(len(curve) - 1, 'step')} back and it {pace}"
+    )
+
+
+def _share(value: float) -> str:
+    return "nothing" if value == 0.0 else f"{value:.2g} times" if value >= 1 else f"{value:.1e}"
+
+
+def _memory(used: UsedMemory | None, lag: int | None) -> str:
+    if used is None:
+        return ""
+    steps = used_steps(used)
+    if steps is None:
+        return ", but the loss does not depend on history yet"
+    known = f", and the loss uses about the last {count(steps, 'step')} of history"
+    if lag is not None and steps < lag <= int(used.lags.max()):
+        known += f", not yet {lag} as the task asks"
+    return known
+
+
+def used_steps(used: UsedMemory) -> int | None:
+    """Return the smallest lag of the grid beyond which history hardly changes the loss.
+
+    None: the loss does not depend on history at all.
+
+    >>> used = UsedMemory(np.array([0, 1, 3]), np.array([2.0, 1.5, 1.0]), 1.0)
+    >>> used_steps(used)
+    3
+    """
+    change = np.abs(used.increase())
+    least = max(FELT * float(change.max()), ROUNDED * abs(used.undisturbed))
+    felt = np.flatnonzero(change > least)
+    if not len(felt):
+        return None
+    after = min(int(felt[-1]) + 1, len(change) - 1)
+    return int(used.lags[after])
