@@ -44,9 +44,7 @@ def verdict_table(verdicts: Measured) -> str:
         counts = found["counts"]
         others = [f"`{k}` {n}" for k, n in counts.items() if k not in ("nets", name)]
         named = f"{counts.get(name, 0)} of {counts['nets']}"
-        rows.append(
-            [f"`{name}`", escaped(found["text"]), named, ", ".join(others) or words.ABSENT]
-        )
+        rows.append([f"`{name}`", escaped(found["text"]), named, ", ".join(others) or words.ABSENT])
     return table(["fault", "verdict on one of the nets", "named", "other verdicts"], rows, "ll")
 
 
