@@ -20,7 +20,7 @@ ACTIVATIONS = (1.0, 0.5, 0.2)
 
 def simple() -> dict[str, Any]:
     """Measure both panels of the figure."""
-    return {"one": one_unit(), "layers": [layers(largest) for largest in LARGEST]}
+    return {"one": one_unit(), "nets": NETS, "layers": [layers(largest) for largest in LARGEST]}
 
 
 def one_unit() -> dict[str, Any]:

@@ -29,7 +29,8 @@ def error_flow_page(measured: Measured) -> dict[str, str]:
     page = render(
         "error_flow.md",
         nets=abuse["nets"],
-        simple_nets=11,
+        simple_nets=measured["simple"]["nets"],
+        exploded=measured["cells"]["simple"][-1]["flow"][-1],
         growing={f"{one['largest']:g}": one["growing"] for one in layers},
         all_within=all(one["within"] for one in layers),
         conflicts={
