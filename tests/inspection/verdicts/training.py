@@ -149,6 +149,50 @@ def _forecast_of_the_last_input() -> Given:
     return Given(Reader(nn.LSTM(I, H, batch_first=True), last), x, squared(x[:, -1, :1]))
 
 
+@plant("shifted_target")
+def _log_probabilities_with_classes_in_the_middle() -> Given:
+    class Likely(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.language = Language(6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.language(x).log_softmax(-1).transpose(1, 2)
+
+    symbols = torch.randint(0, 6, (B, T))
+    return Given(Likely(), symbols, lambda output: nn.functional.nll_loss(output, symbols))
+
+
+@plant("shifted_target")
+def _one_hot_symbols_and_flat_outputs() -> Given:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = Reader(nn.LSTM(6, H), every, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.reader(x).flatten(0, 1)
+
+    symbols = torch.randint(0, 6, (T, B))
+    hot = nn.functional.one_hot(symbols, 6).float()
+    target = symbols.flatten()
+    return Given(Flat(), hot, lambda output: nn.functional.cross_entropy(output, target))
+
+
+@plant("shifted_target")
+def _forecast_without_a_last_axis() -> Given:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = Reader(nn.GRU(1, H, batch_first=True), last)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.reader(x).squeeze(-1)
+
+    x = numbers(16, T, 1)
+    return Given(Squeezed(), x, squared(x[:, -1, 0]))
+
+
 @plant("future_leak")
 def _bidirectional_language() -> Given:
     symbols = torch.randint(0, 6, (B, T))

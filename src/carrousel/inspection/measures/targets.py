@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -69,25 +69,77 @@ def targets(recording: Recording, lag: int | None) -> Targets | None:
         out, rebuild = _main(output)
         if x is None or out is None or not out.is_floating_point() or x.dim() not in (2, 3):
             return None
-        per_step = out.dim() == 3
         axis = _time_axis(recording, x)
-        if axis is None or out.dim() not in (2, 3):
+        layout = None if axis is None else _layout(out, x, axis)
+        if axis is None or layout is None:
             return None
         aligned = x.transpose(0, axis)  # [T, B, ...]
-        if out.shape[:-1] != (x.shape[:2] if per_step else aligned.shape[1:2]):
+        few = not layout.per_step and aligned.shape[1] < FEWEST_SEQUENCES
+        shifts = _shifts(lag, layout.per_step, len(aligned))
+        if few or len(shifts) < 3:
             return None
-        forms = _forms(aligned, out.shape[-1], out.dtype)
-        shifts = _shifts(lag, per_step, len(aligned))
-        if not forms or len(shifts) < 3 or (not per_step and len(out) < FEWEST_SEQUENCES):
-            return None
-        found = [
-            _mismatch(subject, form, shifts, axis if per_step else None, rebuild) for form in forms
-        ]
+        forms = _forms(aligned, layout.width, out.dtype)
+        found = [_mismatch(subject, form, shifts, layout, rebuild) for form in forms]
         best = min((one for one in found if one is not None), key=np.min, default=None)
         if best is None:
             return None
-        causal = per_step and _is_causal(subject, x, out, axis)
-        return Targets(shifts, best, per_step, causal)
+        causal = layout.per_step and _is_causal(subject, x, axis, layout)
+        return Targets(shifts, best, layout.per_step, causal)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How outputs are arranged.
+
+    Args:
+        shape: of the output.
+        sizes: ``T``, ``B`` and the number of values of a step.
+        order: axes of ``[T, B, O]`` in their order in the output, which may merge them.
+        per_step: whether there is an output for each step, or one for a sequence.
+    """
+
+    shape: torch.Size
+    sizes: tuple[int, int, int]
+    order: tuple[int, int, int]
+    per_step: bool
+
+    @property
+    def width(self) -> int:
+        """``O``."""
+        return self.sizes[2]
+
+    def placed(self, values: Annotated[Tensor, "T B O"]) -> Tensor:
+        """Return values of steps in the shape of the output; those of the last step, if it has
+        one for a sequence.
+        """
+        found = values.permute(self.order) if self.per_step else values[-1]
+        return found.reshape(self.shape)
+
+    def by_step(self, output: Tensor) -> Annotated[Tensor, "T B O"]:
+        """Return an output as ``[T, B, O]``, with ``T`` = 1 if there is one for a sequence."""
+        if not self.per_step:
+            return output.reshape(1, *self.sizes[1:])
+        there = output.reshape([self.sizes[axis] for axis in self.order])
+        return there.permute([self.order.index(axis) for axis in range(3)])
+
+
+def _layout(out: Tensor, x: Tensor, axis: int) -> _Layout | None:
+    """Return how an output is arranged; None: neither by steps nor by sequences."""
+    T, B = x.shape[axis], x.shape[1 - axis]
+    order = (1, 0, 2) if axis else (0, 1, 2)
+    shape = tuple(out.shape)
+    if out.dim() == 3 and shape[:2] == x.shape[:2]:
+        return _Layout(out.shape, (T, B, shape[2]), order, True)
+    if out.dim() == 3 and axis and (shape[0], shape[2]) == (B, T):  # classes in the middle
+        return _Layout(out.shape, (T, B, shape[1]), (1, 2, 0), True)
+    if shape == x.shape[:2]:
+        return _Layout(out.shape, (T, B, 1), order, True)
+    if out.dim() > 2 or not shape:
+        return None
+    width = shape[1] if out.dim() == 2 else 1
+    if shape[0] == T * B and T > 1:
+        return _Layout(out.shape, (T, B, width), order, True)
+    return _Layout(out.shape, (T, B, width), order, False) if shape[0] == B else None
 
 
 def _first(inputs: Any) -> Tensor | None:
@@ -135,41 +187,60 @@ def _shifts(lag: int | None, per_step: bool, T: int) -> Annotated[Ints, "N"]:
     return np.array(sorted({s for s in [*near, *late] if -s <= longest}))
 
 
-def _forms(x: Annotated[Tensor, "T B ..."], O: int, dtype: torch.dtype) -> list[Tensor]:  # noqa: E741
-    """Return inputs in the form of outputs ``[T, B, O]``: as they are, or as certain logits."""
+class _Form(NamedTuple):
+    """Inputs in the form of outputs ``[T, B, O]``.
+
+    Attributes:
+        values: the outputs.
+        weighted: whether errors count times the outputs: those of log-probabilities are constant.
+    """
+
+    values: Annotated[Tensor, "T B O"]
+    weighted: bool = False
+
+
+def _forms(x: Annotated[Tensor, "T B ..."], width: int, dtype: torch.dtype) -> list[_Form]:
+    """Return inputs as outputs: as they are, as logits, and as log-probabilities of symbols."""
     symbols = x[..., 0] if x.dim() == 3 and x.shape[-1] == 1 else x
-    found = list[Tensor]()
+    hot = x.dim() == 3 and width > 1 and x.shape[-1] == width and _is_one_hot(x)
+    symbols = x.argmax(-1) if hot else symbols
+    found = list[_Form]()
     whole = symbols.dim() == 2 and bool((symbols == symbols.round()).all())
-    if whole and O > 1 and 0 <= float(symbols.min()) and float(symbols.max()) < O:
-        found.append(SURE * one_hot(symbols.long(), O).to(dtype))
-    if not x.is_floating_point() or x.dim() != 3:
+    if whole and width > 1 and 0 <= float(symbols.min()) and float(symbols.max()) < width:
+        found.append(_Form(SURE * (one_hot(symbols.long(), width) - 1.0).to(dtype), True))
+    if not x.is_floating_point():
         return found
-    some = [x] if x.shape[-1] == O else [x[..., n : n + O] for n in range(0, x.shape[-1], O)]
+    x = x[..., None] if x.dim() == 2 else x
+    some = [x[..., n : n + width] for n in range(0, x.shape[-1], width)]
     for one in some[:16]:
-        if one.shape[-1] != O:
+        if one.shape[-1] != width:
             continue
-        found.append(one.to(dtype))
+        found.append(_Form(one.to(dtype)))
         if bool(((one == 0) | (one == 1)).all()):
-            found.append(SURE * (2.0 * one - 1.0).to(dtype))
+            found.append(_Form(SURE * (2.0 * one - 1.0).to(dtype)))
     return found
+
+
+def _is_one_hot(x: Tensor) -> bool:
+    return bool(((x == 0) | (x == 1)).all()) and bool((x.sum(-1) == 1).all())
 
 
 def _mismatch(
     subject: Subject,
-    form: Annotated[Tensor, "T B O"],
+    form: _Form,
     shifts: Annotated[Ints, "N"],
-    axis: int | None,
+    layout: _Layout,
     rebuild: Callable[[Tensor], Any],
 ) -> Annotated[Floats, "N"] | None:
     """Return the error of each shifted input as an output; None: they do not differ.
 
     Steps near the ends, whose shifted inputs do not exist, are left out.
     """
-    first, last = max(0, -int(shifts.min())), len(form) - max(0, int(shifts.max()))
+    T = len(form.values)
+    first, last = max(0, -int(shifts.min())), T - max(0, int(shifts.max()))
     found = []
     for shift in shifts:
-        rolled = form.roll(-int(shift), 0)
-        candidate = rolled[-1] if axis is None else rolled.transpose(0, axis)
+        candidate = layout.placed(form.values.roll(-int(shift), 0))
         candidate = candidate.detach().clone().requires_grad_()
         try:
             with torch.enable_grad():
@@ -181,26 +252,25 @@ def _mismatch(
         (error,) = torch.autograd.grad(loss, candidate, allow_unused=True)
         if error is None or not bool(torch.isfinite(error).all()):
             return None
-        if axis is not None:
-            error = error.transpose(0, axis)[first:last]
+        error = layout.by_step(error * candidate.detach() if form.weighted else error)
+        error = error[first:last] if layout.per_step else error
         found.append(float(error.double().norm(dim=-1).mean()))
     middle = float(np.median(found))
     return np.array(found) / middle if middle > 0 else None
 
 
-def _is_causal(subject: Subject, x: Tensor, out: Tensor, axis: int) -> bool:
+def _is_causal(subject: Subject, x: Tensor, axis: int, layout: _Layout) -> bool:
     """Whether the outputs before the last step ignore the inputs of the last step."""
     other = x.transpose(0, axis).clone()
     low, high = other.min(), other.max()
     if low == high:
         return False  # not known
     other[-1] = low + high - other[-1]
+    other = _replaced(subject.inputs, other.transpose(0, axis))
     with subject.kept(), torch.no_grad():
         before, _ = _main(subject.output())
-        changed, _ = _main(
-            subject.output(inputs=_replaced(subject.inputs, other.transpose(0, axis)))
-        )
+        changed, _ = _main(subject.output(inputs=other))
     assert before is not None
     assert changed is not None
-    early = [one.transpose(0, axis)[: len(other) - 1] for one in (before, changed)]
+    early = [layout.by_step(one)[:-1] for one in (before, changed)]
     return torch.allclose(early[0], early[1], rtol=1e-5, atol=1e-7)
