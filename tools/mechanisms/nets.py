@@ -76,18 +76,22 @@ class Nets:
             )
             sequences -= part
 
-    def correct(self) -> Annotated[Bools, "nets"]:
-        """Return which nets get all sequences of their task's test right."""
+    def right(self) -> Annotated[Floats, "nets"]:
+        """Return the share of the sequences of its task's test that each net gets right."""
         data = [
             task.test(rng, 1000) for task, rng in zip(self.tasks, self.test_rngs(), strict=True)
         ]
         outputs = self.learner.predict(data)
         return np.array(
             [
-                found is not None and bool(task.correct(found, part).all())
+                0.0 if found is None else float(np.mean(task.correct(found, part)))
                 for task, found, part in zip(self.tasks, outputs, data, strict=True)
             ]
         )
+
+    def correct(self) -> Annotated[Bools, "nets"]:
+        """Return which nets get all sequences of their task's test right."""
+        return self.right() == 1.0
 
     def solved_at(
         self, sequences: int, every: int, among: Sequence[int] | None = None

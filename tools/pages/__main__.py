@@ -26,11 +26,13 @@ from typing import Any
 from tools.pages.api import api_page
 from tools.pages.cells import cells_page
 from tools.pages.compatibility import compatibility_page
+from tools.pages.error_flow import error_flow_page
 from tools.pages.estimators import estimators_page
 from tools.pages.figures import entries_of, solved_and_sequences, verdict_label
 from tools.pages.forecasts import forecasts_page
 from tools.pages.foreign import foreign_page
 from tools.pages.gradients import gradients_page
+from tools.pages.inspection import inspection_page
 from tools.pages.paper.page import paper_pages
 from tools.pages.real_streams import real_streams_page
 from tools.pages.reproduction.summary import reproduction_pages
@@ -100,6 +102,8 @@ def documents(runs: Path = RUNS) -> dict[Path, str]:
             if "estimators" in results
             else {}
         ),
+        **(inspection_page(results["inspection"]) if "inspection" in results else {}),
+        **(error_flow_page(results["error_flow"]) if "error_flow" in results else {}),
         **(gradients_page(results["stream_gradients"]) if "stream_gradients" in results else {}),
         **(
             real_streams_page(results["real_streams"], results.get("made_up_streams"))

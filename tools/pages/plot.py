@@ -12,7 +12,7 @@ import numpy as np
 from carrousel.errors import MissingExtraError
 from carrousel.experiments.study.survival_plot import COLOURS, STYLES, compact_svg
 
-_INK, _FAINT = "#333333", "#e3e3e3"
+_INK, _LIGHT, _FAINT = "#333333", "#d5d9de", "#e3e3e3"
 _SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "carrousel",  # the same picture gives the same file
     "svg.fonttype": "none",
@@ -69,7 +69,7 @@ def curves_svg(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-        return _svg(figure)
+        return svg(figure)
 
 
 def bars_svg(title: str, labels: Sequence[str], values: Sequence[float], *, across: str) -> str:
@@ -91,12 +91,31 @@ def bars_svg(title: str, labels: Sequence[str], values: Sequence[float], *, acro
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        return _svg(figure)
+        return svg(figure)
 
 
 @contextmanager
 def _figure(height: float) -> Iterator[tuple[Any, Any]]:
     """Make a figure of this height in inches with one pair of axes, in the style of the pages."""
+    with panels(1, 1, height) as (figure, [axes]):
+        yield figure, axes
+
+
+@contextmanager
+def panels(
+    rows: int, columns: int, height: float, *, dark: bool = False, **options: Any
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Make a figure with several axes, in the style of the pages.
+
+    Args:
+        rows, columns: of axes, which are listed row by row.
+        height: of the figure, in inches.
+        dark: whether its lines and text are light, for dark pages.
+        options: of matplotlib's ``subplots``, such as ``sharey``.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -104,14 +123,18 @@ def _figure(height: float) -> Iterator[tuple[Any, Any]]:
         raise MissingExtraError(
             f"the picture needs {error.name}; install it with: pip install 'carrousel[plot]'"
         ) from error
-    with rc_context(cast(Any, _SETTINGS)):
+    inks = {name: _LIGHT for name, value in _SETTINGS.items() if value == _INK} if dark else {}
+    with rc_context(cast(Any, _SETTINGS | inks)):
         figure = Figure(figsize=(7.2, height), layout="constrained")
-        yield figure, figure.add_subplot()
+        yield figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any, *, transparent: bool = False) -> str:
+    """Return a figure as the text of an SVG file; equal figures give equal text."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(
+        text, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None}
+    )
     return compact_svg(text.getvalue())
 
 
