@@ -300,3 +300,38 @@ def test_an_interrupted_write_is_rolled_back_in_a_writable_folder(open_folder):
     with Store(folder, read_only=True) as store:
         assert store.trials("4-1") == [fakes.trial(0)]
     protected.chmod(0o755)
+
+
+def test_a_store_with_foreign_views_or_triggers_is_refused(tmp_path):
+    """A trigger could delete trials, and a view could be endless, as soon as the file is used."""
+    foreign = (
+        "CREATE TRIGGER gone AFTER INSERT ON trials BEGIN DELETE FROM trials; END",
+        "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n)"
+        " SELECT x FROM n",
+    )
+    for number, statement in enumerate(foreign):
+        folder = tmp_path / str(number)
+        with Store(folder):
+            pass
+        with sqlite3.connect(folder / FILE_NAME) as db:
+            db.execute(statement)
+        db.close()
+        for read_only in (True, False):
+            with pytest.raises(StoreError, match="which no store has"):
+                Store(folder, read_only=read_only)
+
+
+def test_rows_of_other_types_are_damage(tmp_path):
+    for change in (
+        "sequences = 'many'",
+        "seconds = 'long'",
+        "curve = '[' || hex(zeroblob(9000000))",
+    ):
+        folder = tmp_path / change[:4]
+        with Store(folder) as store:
+            put(store, fakes.trial(0))
+        with sqlite3.connect(folder / FILE_NAME) as db:
+            db.execute(f"UPDATE trials SET {change}")
+        db.close()
+        with Store(folder) as store, pytest.raises(StoreError, match="damaged"):
+            store.trials("4-1")

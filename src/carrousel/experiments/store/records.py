@@ -12,6 +12,9 @@ from carrousel.kernels import KERNEL_VERSION
 _RUN = "experiment, fingerprint, seed, kernel, code"
 """Columns that identify the trials of a run."""
 
+_MOST_TEXT = 2**24
+"""Most characters of the measures and the curve of a trial; the largest have some thousand."""
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -83,6 +86,10 @@ def trial_of(
     """
     if ending not in ("solved", "budget", "diverged"):
         raise ValueError(ending)
+    if not all(isinstance(one, int) for one in (index, seed, sequences, steps)):
+        raise TypeError("a whole number is missing")
+    if not isinstance(seconds, float | int) or len(measures) + len(curve) > _MOST_TEXT:
+        raise ValueError("no time, or endless texts")
     points = tuple((int(seen), float(error)) for seen, error in json.loads(curve))
     numbers = {str(key): float(value) for key, value in json.loads(measures).items()}
     return Trial(name, index, seed, ending, sequences, steps, seconds, numbers, points)

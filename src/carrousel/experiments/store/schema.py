@@ -98,6 +98,29 @@ PACKED_TABLES = (
 )
 
 
+_HARMFUL = ("delete", "update", "drop", "attach", "recursive", "load_extension", "replace into")
+"""Words that no view or trigger of a store of any version contains."""
+
+
+def check_objects(db: sqlite3.Connection) -> None:
+    """Check that a store has the view and the trigger of packed stores at most.
+
+    A file from elsewhere may contain a trigger that deletes trials, or a view that never ends.
+
+    Raises:
+        sqlite3.DatabaseError: it has others.
+    """
+    own = {(kind, name) for kind, name in (("view", "trials"), ("trigger", "adding_a_trial"))}
+    for kind, name, sql in db.execute(
+        "SELECT type, name, sql FROM main.sqlite_master WHERE type IN ('view', 'trigger')"
+    ):
+        words = str(sql).lower()
+        if (kind, name) not in own or any(word in words for word in _HARMFUL):
+            raise sqlite3.DatabaseError(f"it contains the {kind} {name!r:.80}, which no store has")
+        if schema_of(db) == PACKED and sql not in _VIEW:
+            raise sqlite3.DatabaseError(f"its {kind} {name!r} is not that of a store")
+
+
 def schema_of(db: sqlite3.Connection, database: str = "main") -> int:
     """Return the schema version of a database."""
     return int(db.execute(f"PRAGMA {database}.user_version").fetchone()[0])

@@ -103,6 +103,7 @@ class Store:
 
     def _open(self) -> None:
         with self._explained():
+            self._db.execute("PRAGMA trusted_schema = OFF")
             self._db.execute("PRAGMA synchronous = EXTRA")
             self._db.execute("PRAGMA foreign_keys = ON")
             if self.read_only:
@@ -139,6 +140,7 @@ class Store:
                 source=str(self.path),
                 fix="choose another folder",
             )
+        schema.check_objects(self._db)
         if version not in schema.KNOWN:
             raise StoreError(
                 f"it was written by another version of carrousel (its schema is {version}, "
@@ -275,7 +277,7 @@ class Store:
             ).fetchall()
         try:
             return [trial_of(*row) for row in rows]
-        except (ValueError, TypeError) as error:  # a row in another format
+        except (ValueError, TypeError, RecursionError) as error:  # a row in another format
             raise store_error(self.path, sqlite3.SQLITE_CORRUPT) from error
 
     def kept(
