@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from carrousel.files.lock import HeldError as HeldError
 from carrousel.files.lock import held as held
 from carrousel.files.safetensors import checksum as checksum
 from carrousel.files.safetensors import header_key as header_key

@@ -18,10 +18,6 @@ except ImportError:  # a system without these locks
     fcntl = None  # type: ignore[assignment]
 
 
-class HeldError(UnwritableError):
-    """Another process writes the file."""
-
-
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
     """Lock a file for this process, so that no other of this package writes it.
@@ -32,7 +28,7 @@ def held(path: Path) -> Iterator[None]:
     There is no lock in a folder that may not be written to, nor on a file system without locks.
 
     Raises:
-        HeldError: another process, or another call in this process, holds it.
+        UnwritableError: another process, or another call in this process, holds it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, held(Path(folder, "out.csv")):
@@ -64,7 +60,7 @@ def _acquired(place: Path, path: Path) -> int | None:
         except BlockingIOError as error:
             holder = _holder(opened)
             os.close(opened)
-            raise HeldError(
+            raise UnwritableError(
                 f"it is being written by {holder}",
                 source=str(path),
                 fix="wait until it ends, or name another file",

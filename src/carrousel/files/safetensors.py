@@ -35,6 +35,7 @@ def header_key(path: str | os.PathLike[str], known: Iterable[str]) -> str | None
         CheckpointError: it cannot be read.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from carrousel.files import write_whole
     >>> header = b'{"__metadata__": {"mine": "{}"}}'
     >>> with tempfile.TemporaryDirectory() as folder:

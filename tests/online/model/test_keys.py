@@ -157,6 +157,5 @@ def test_keys_may_have_any_hashable_type():
 
 
 def test_keys_that_are_no_list_are_refused():
-    for wrong in (5, "abc"):
-        with pytest.raises(DataError, match="one key for each row"):
-            OnlineLSTM().run([[1.0]] * 3, [1.0] * 3, keys=wrong)
+    with pytest.raises(DataError, match="one key for each row"):
+        OnlineLSTM().run([[1.0]] * 3, [1.0] * 3, keys=5)

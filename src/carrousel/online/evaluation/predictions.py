@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from carrousel.errors import SettingError
-from carrousel.files import HeldError, same_file
+from carrousel.errors import SettingError, UnwritableError
+from carrousel.files import same_file
 from carrousel.online.evaluation.check import check_other_file, not_a_sink, other_file
 from carrousel.online.sinks.file import Sink, SinkPosition
 
@@ -63,7 +63,7 @@ class LazySink:
         assert self._open is not None
         try:
             return self._open()
-        except HeldError as error:
+        except UnwritableError as error:
             path = self._checkpoint
             if path is not None and error.source and same_file(path, Path(error.source)):
                 raise other_file(path, error.source, "written to") from error

@@ -161,7 +161,7 @@ def listed_keys(keys: Any) -> list[Any] | None:
     if keys is None:
         return None
     expected = "texts, numbers, None or tuples"
-    if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+    if not isinstance(keys, Iterable):
         raise DataError(argument="keys", got=keys, expected=f"one key for each row: {expected}")
     names = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     try:

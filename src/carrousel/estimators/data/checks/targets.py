@@ -29,6 +29,7 @@ def check_labels(y: Any, series: Source, name: str = "y", *, one_class: bool = F
         DataError: a label is missing, or all are the same.
         DataTypeError: labels are neither text, whole numbers, nor truth values.
 
+    >>> from carrousel.estimators.data.series import Series
     >>> check_labels(["a", "b"], Series.of([[[1.0]], [[2.0]]])).tolist()
     ['a', 'b']
     """
@@ -90,6 +91,7 @@ def check_targets(y: Any, series: Source, name: str = "y") -> Annotated[Floats, 
             than 1e-150.
         DataTypeError: a target is not a number.
 
+    >>> from carrousel.estimators.data.series import Series
     >>> check_targets([1, 2.5], Series.of([[[1.0]], [[2.0]]])).tolist()
     [[1.0], [2.5]]
     """
@@ -148,6 +150,7 @@ def check_step_targets(y: Any, series: Source, name: str = "y") -> list[Array]:
         ShapeError: there is not one entry for each series, or for each step of one.
         DataError: no step has a target.
 
+    >>> from carrousel.estimators.data.series import Series
     >>> two = Series.of([[[1.0], [2.0]], [[3.0]]])
     >>> [each.tolist() for each in check_step_targets([["a", None], ["b"]], two)]
     [['a', None], ['b']]
