@@ -49,7 +49,7 @@ def size(path: Path) -> int:
     ids=["numbers of two streams", "classes"],
 )
 def test_killed_at_any_moment_and_resumed_it_writes_the_same(tmp_path, asked):
-    write_rows(tmp_path / "rows.csv", 12_000)
+    write_rows(tmp_path / "rows.csv", 6_000)
     words = ("rows.csv", *asked, "--cells", 8, "--anomaly", "--json")
     whole = start(tmp_path, *words, "--out", "whole.csv")
     expected = json.loads(whole.communicate()[0])
@@ -72,7 +72,7 @@ def test_killed_at_any_moment_and_resumed_it_writes_the_same(tmp_path, asked):
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     result = ("rows", "scored", "errors", "recent", "skipped", "without_target")
     assert {name: found[name] for name in result} == {name: expected[name] for name in result}
-    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == 12_000
+    assert OnlineLSTM.load(tmp_path / "c").n_steps_ == 6_000
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -124,7 +124,7 @@ def test_a_growing_file_is_followed_until_idle(tmp_path):
 
 
 def test_the_reader_of_a_pipe_may_close_it(tmp_path):
-    write_rows(tmp_path / "rows.csv", 12_000)
+    write_rows(tmp_path / "rows.csv", 6_000)
     read, write = os.pipe()
     os.close(read)
     running = start(tmp_path, "rows.csv", "--predict-next", "level", stdout=write)
@@ -154,7 +154,7 @@ def test_a_slow_net_stops_within_a_batch_and_resumes_there(tmp_path):
         text[row] = text[row].replace(",", ",x", 1)
     (tmp_path / "rows.csv").write_text("\n".join(text) + "\n")
     words = ("rows.csv", "--predict-next", "level", "--ignore", "sensor,colour", "--json")
-    words = (*words, "--time", "at", "--on-error", "skip", "--cells", 40, "--gradient", "rtrl")
+    words = (*words, "--time", "at", "--on-error", "skip", "--cells", 28, "--gradient", "rtrl")
     expected = json.loads(start(tmp_path, *words, "--out", "whole.csv").communicate()[0])
     saving = ("--checkpoint", "c", "--checkpoint-every", "0.1", "--out", "parts.csv", "--resume")
     running = start(tmp_path, *words, *saving)
