@@ -102,8 +102,8 @@ def _gate(name: str, gate: Gate) -> str:
 
 def _memory(report: Report) -> list[str]:
     """Return lines on the asked lag and on used memory."""
-    from carrousel.inspection.pictures.findings import at_lag, factor, read_part
-    from carrousel.inspection.verdicts.sentence import FELT, used_steps
+    from carrousel.inspection.pictures.findings import at_lag, read_part
+    from carrousel.inspection.verdicts.sentence import FELT, arriving, used_steps
 
     found, reach = [], read_part(report)
     if report.lag is not None and reach is not None:
@@ -111,7 +111,7 @@ def _memory(report: Report) -> list[str]:
         arrives = (
             f"the inspected sequences have {count(reach.n_lags, 'step')} only"
             if math.isnan(share)
-            else f"{factor(share)} of the error arrives there"
+            else f"{arriving(share)} arrives there"
         )
         found.append(f"Asked lag: {count(report.lag, 'step')}; {arrives}.")
     if report.used is None:

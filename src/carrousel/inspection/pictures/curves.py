@@ -135,7 +135,8 @@ def _memory(report: Findings) -> list[tuple[Line | None, Key]]:
         "good",
         figure=_halves(median_half_life(memory), "median "),
         definition="how much two states still differ that had different pasts, after so many "
-        "equal inputs (mean absolute difference, relative to lag 0).",
+        "equal inputs (mean absolute difference, relative to lag 0). Below about 1e-7 it may be "
+        "rounding of 32-bit numbers.",
     )
     return [(Line("state's memory", np.arange(len(curve), dtype=np.float64), curve, "good"), key)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from carrousel.inspection.results.memory import UsedMemory
 from carrousel.inspection.results.reach import Reach
 from carrousel.inspection.verdicts.fault import Fault
-from carrousel.words import count, listed, small
+from carrousel.words import count, listed, share, small
 
 FELT = 0.01
 """History is used if its exchange changes the loss by 1 % of the largest change or more."""
@@ -32,10 +32,10 @@ def sentence(
     if faults:
         names = listed(list(dict.fromkeys(one.name for one in faults)))
         return f"{count(len(faults), 'fault')}, {names}: {faults[0].evidence}"
-    return f"Sound: {_reach(reach)}{_memory(used, lag)}."
+    return f"Sound: {_reach(reach, lag)}{_memory(used, lag)}."
 
 
-def _reach(reach: Reach) -> str:
+def _reach(reach: Reach, lag: int | None) -> str:
     curve = reach.curve()
     if len(curve) < 2:
         return "the loss reads the first step alone"
@@ -45,14 +45,21 @@ def _reach(reach: Reach) -> str:
         if math.isinf(half) or math.isnan(half)
         else f"halves every {small(round(half, 2))} steps"
     )
+    at = len(curve) - 1 if lag is None else min(lag, len(curve) - 1)
     return (
-        f"{_share(float(curve[-1]))} of the error at the read step arrives "
-        f"{count(len(curve) - 1, 'step')} back and it {pace}"
+        f"{arriving(float(curve[at]))} at the read step arrives {count(at, 'step')} back and it "
+        f"{pace}"
     )
 
 
-def _share(value: float) -> str:
-    return "nothing" if value == 0.0 else f"{value:.2g} times" if value >= 1 else f"{value:.1e}"
+def arriving(relative: float) -> str:
+    """Return how much error arrives, relative to that at the read step, as text.
+
+    >>> arriving(0.21), arriving(0.0), arriving(12.0)
+    ('21 % of the error', 'nothing of the error', '12 times the error')
+    """
+    amount = share(relative)
+    return f"{amount} the error" if amount.endswith("times") else f"{amount} of the error"
 
 
 def _memory(used: UsedMemory | None, lag: int | None) -> str:
