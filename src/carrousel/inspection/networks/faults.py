@@ -161,8 +161,8 @@ def _forgetting(passes: Sequence[Pass], report: Report) -> list[Fault]:
         _fault(
             report,
             "forget_bias",
-            f"Forget gates leave {share(kept)} of the error inside the cells after {lag} steps, the "
-            "lag of the task.",
+            f"Forget gates leave {share(kept)} of the error inside the cells after {lag} steps, "
+            "the lag of the task.",
             f"Start with a bias of forget gates of about {np.log(lag):.1f}, the logarithm of the "
             "lag.",
         )

@@ -45,7 +45,8 @@ def cells(report: Findings) -> Picture | None:
         "cells",
         "Units by how long they remember",
         "Each dot is a unit: the number of equal inputs after which half of the difference between "
-        "two pasts is gone. A net that stores something over the asked lag has units above the dashed line."
+        "two pasts is gone. A net that stores something over the asked lag has units above the "
+        "dashed line."
         + (
             " Below, in the same order, the mean of each gate: dark is closed, light is open."
             if has_gates
