@@ -134,6 +134,6 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
             found.append((lived(life), "median half-life of a unit's state"))
     if report.used is not None:
         until = used_steps(report.used)
-        text = "none" if until is None else count(until, "step")
+        text = "none" if until is None else f"{'> ' * until[1]}{count(until[0], 'step')}"
         found.append((text, "history that the loss uses"))
     return found

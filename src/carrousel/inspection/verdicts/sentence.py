@@ -65,28 +65,33 @@ def arriving(relative: float) -> str:
 def _memory(used: UsedMemory | None, lag: int | None) -> str:
     if used is None:
         return ""
-    steps = used_steps(used)
-    if steps is None:
+    found = used_steps(used)
+    if found is None:
         return ", but the loss does not depend on history yet"
-    known = f", and the loss uses about the last {count(steps, 'step')} of history"
+    steps, is_all = found
+    least = "more than" if is_all else "about"
+    known = f", and the loss uses {least} the last {count(steps, 'step')} of history"
     if lag is not None and steps < lag <= int(used.lags.max()):
         known += f", not yet {lag} as the task asks"
     return known
 
 
-def used_steps(used: UsedMemory) -> int | None:
+def used_steps(used: UsedMemory) -> tuple[int, bool] | None:
     """Return the smallest lag of the grid beyond which history hardly changes the loss.
 
-    None: the loss does not depend on history at all.
+    The second value is True if history beyond the last lag still changes it: then the loss uses
+    more than was measured. None: the loss does not depend on history at all.
 
     >>> used = UsedMemory(np.array([0, 1, 3]), np.array([2.0, 1.5, 1.0]), 1.0)
     >>> used_steps(used)
-    3
+    (3, False)
+    >>> used_steps(UsedMemory(np.array([0, 1]), np.array([2.0, 1.5]), 1.0))
+    (1, True)
     """
     change = np.abs(used.increase())
     least = max(FELT * float(change.max()), ROUNDED * abs(used.undisturbed))
     felt = np.flatnonzero(change > least)
     if not len(felt):
         return None
-    after = min(int(felt[-1]) + 1, len(change) - 1)
-    return int(used.lags[after])
+    last, end = int(felt[-1]), len(change) - 1
+    return int(used.lags[min(last + 1, end)]), last == end
