@@ -265,7 +265,7 @@ def _fault(report: Report, name: str, evidence: str, remedy: str) -> Fault:
 
 
 def _share(value: float) -> str:
-    return share(value) if value > 0 else "Nothing"
+    return share(value).capitalize()
 
 
 def _do(places: np.ndarray, one: str, several: str) -> str:

@@ -56,7 +56,7 @@ def arriving(relative: float) -> str:
     """Return how much error arrives, relative to that at the read step, as text.
 
     >>> arriving(0.21), arriving(0.0), arriving(12.0)
-    ('21 % of the error', 'nothing of the error', '12 times the error')
+    ('21 % of the error', 'none of the error', '12 times the error')
     """
     amount = share(relative)
     return f"{amount} the error" if amount.endswith("times") else f"{amount} of the error"
