@@ -57,8 +57,8 @@ def three_curves(report: Findings, axes: tuple[Axis, Axis] | None = None) -> Pic
         "How far back the net can learn, remembers, and looks",
         "A straight line is exponential decay: each step back multiplies by the same factor."
         + (
-            " At the dashed line, a high trainable reach means that the net can learn the lag, and a "
-            "high used memory that it has learned it."
+            " At the dashed line, a high trainable reach means that the net can learn the lag, and "
+            "a high used memory that it has learned it."
             if report.lag is not None
             else ""
         ),
