@@ -44,6 +44,19 @@ def percent(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.0f} %"
 
 
+def share(value: float) -> str:
+    """A share of any size: in percent, below 0.001 % as a number, from 10 on in times.
+
+    >>> share(0.214), share(0.0000153), share(1.7e-16), share(0.0), share(12.34)
+    ('21 %', '0.0015 %', '1.7e-16', 'none', '12 times')
+    """
+    if value == 0.0:
+        return "none"
+    if not 1e-5 <= value < 10.0:
+        return f"{value:.1e}" if value < 10.0 else f"{value:.2g} times"
+    return f"{small(float(f'{100.0 * value:.2g}'))} %"
+
+
 def rate_interval(interval: Interval | None) -> str:
     """An interval of a rate, in percent.
 

@@ -283,7 +283,7 @@ def adding_picture(adding: Measured, *, dark: bool) -> str:
                 color=orange,
             )
         inputs.set_title(
-            "Inputs: random numbers; the sum of the two marked ones is asked for at the end",
+            "Inputs; the target at the end is 0.5 + (sum of the two marked ones) / 4",
             fontsize=10,
             loc="left",
         )

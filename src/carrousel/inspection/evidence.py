@@ -75,7 +75,7 @@ def gather(recording: Recording, asked: Asked) -> Evidence:
     longest = max(int(source.steps.max()) for source in recording.sources)
     used, unit_memory = None, list[UnitMemory]()
     if recording.sources[0].track.n_sequences > 1 and longest > 0:
-        used, unit_memory = memories(recording, log_grid(longest - 1))
+        used, unit_memory = memories(recording, log_grid(longest - 1, asked.lag))
     return Evidence(
         recording,
         asked,

@@ -79,13 +79,14 @@ class Report:
     def _repr_html_(self) -> str:
         return fragment(self)
 
-    def save_html(self, path: str | os.PathLike[str]) -> None:
+    def save_html(self, path: str | os.PathLike[str], title: str = "") -> None:
         """Write a page with verdicts, pictures and tables.
 
         It is one file that loads nothing, light or dark as the reader prefers.
 
         Args:
             path: the file, which is replaced if it exists.
+            title: what was inspected, above the verdict; empty: nothing.
 
         Raises:
             MissingExtraError: jinja2 is not installed.
@@ -93,7 +94,7 @@ class Report:
 
         >>> report.save_html("net.html")  # doctest: +SKIP
         """
-        write_whole(Path(path), page([("", self)], "one").encode())
+        write_whole(Path(path), page([("", self)], "one", title).encode())
 
     def save_png(self, path: str | os.PathLike[str], picture: Name | None = None) -> None:
         """Write pictures as an image, for slides and papers.

@@ -70,12 +70,12 @@ def nets(tmp_path) -> Path:
 def test_the_verdict_is_first_and_prints_of_the_user_go_to_standard_error(call, nets):
     found = call("inspect", "nets.py:build")
     assert found.code == 0, found.err
-    lines = found.out.splitlines()
+    text = " ".join(found.out.split())
     verdict = json.loads(call("inspect", "nets.py:build", "--json").out)["verdict"]
-    assert " ".join(lines).startswith(f"{verdict}  LSTM of nets.py:build.")
-    assert "LSTM of nets.py:build." in lines
+    assert text.startswith(f"{verdict} LSTM of nets.py:build.")
+    assert "LSTM of nets.py:build." in found.out.splitlines()
     assert "built" in found.err.splitlines()
-    assert "built" not in lines
+    assert "built" not in found.out.splitlines()
     assert "half" in found.out or "halves" in found.out
     assert "steps back" in found.out
 

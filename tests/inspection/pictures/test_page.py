@@ -10,6 +10,7 @@ import pytest
 
 from carrousel.inspection import Snapshots, compare
 from carrousel.inspection.pictures.page import page
+from carrousel.inspection.verdicts.sentence import used_steps
 from support.inspection_reports import HOSTILE, made, odd_reports, of_net
 from support.pages import BROWSER, opened
 
@@ -108,6 +109,22 @@ def test_a_page_defines_its_curves_and_names_the_lag(pages):
     assert "lag asked: 8" in text
     assert "<h1>" in text[: text.index('id="faults"')]
     assert "lag asked:" not in pages["three parts"]
+
+
+def test_a_single_page_says_above_the_verdict_what_was_inspected():
+    text = page([("", of_net())], "one", "a net of <mine>")
+    place = text.index('<p class="soft">a net of &lt;mine&gt;</p>')
+    assert place < text.index("<h1>")
+
+
+def test_used_memory_is_measured_at_the_lag_and_stated_as_in_the_verdict():
+    report = of_net()
+    assert report.used is not None
+    assert {7, 8} <= set(report.used.lags.tolist())
+    steps, is_all = used_steps(report.used) or (0, False)
+    least = "more than" if is_all else "about"
+    assert f"{least} the last {steps} steps" in report.sentence()
+    assert f"{'&gt; ' if is_all else ''}{steps} steps</b>" in page([("", report)], "one")
 
 
 def test_faults_are_shown_with_evidence_and_remedy(pages):

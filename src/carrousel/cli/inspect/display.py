@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from carrousel.inspection import Report
+    from carrousel.inspection.results.memory import UsedMemory
     from carrousel.inspection.results.units import Gate
 
 MOST_PARTS = 12
@@ -68,6 +69,7 @@ def _table(report: Report) -> RenderableType:
     from rich.text import Text
 
     from carrousel.inspection.pictures.findings import (
+        lived,
         median_half_life,
         memory_of,
         short,
@@ -87,7 +89,7 @@ def _table(report: Report) -> RenderableType:
             Text(short(reach.part) + ("" if reach.is_read else " (not read)")),
             Text(reach.cell),
             steps(reach.half_life()),
-            "–" if memory is None else steps(median_half_life(memory)),  # noqa: RUF001
+            "–" if memory is None else lived(median_half_life(memory)),  # noqa: RUF001
             ", ".join(_gate(name, gate) for name, gate in gates.get(reach.part, {}).items()),
         )
     return table
@@ -102,8 +104,8 @@ def _gate(name: str, gate: Gate) -> str:
 
 def _memory(report: Report) -> list[str]:
     """Return lines on the asked lag and on used memory."""
-    from carrousel.inspection.pictures.findings import at_lag, factor, read_part
-    from carrousel.inspection.verdicts.sentence import FELT, used_steps
+    from carrousel.inspection.pictures.findings import at_lag, read_part
+    from carrousel.inspection.verdicts.sentence import arriving
 
     found, reach = [], read_part(report)
     if report.lag is not None and reach is not None:
@@ -111,20 +113,28 @@ def _memory(report: Report) -> list[str]:
         arrives = (
             f"the inspected sequences have {count(reach.n_lags, 'step')} only"
             if math.isnan(share)
-            else f"{factor(share)} of the error arrives there"
+            else f"{arriving(share)} arrives there"
         )
         found.append(f"Asked lag: {count(report.lag, 'step')}; {arrives}.")
     if report.used is None:
         found.append("Used memory: unknown, since one sequence alone was inspected.")
         return ["", *found]
-    steps = used_steps(report.used)
-    found.append(
-        "Used memory: none; the loss does not depend on history."
-        if steps is None
-        else f"Used memory: about the last {count(steps, 'step')}; beyond them, history of another "
-        f"sequence changes the loss by less than {100 * FELT:.0f} % of the most."
+    return ["", *found, f"Used memory: {_used(report.used)}."]
+
+
+def _used(used: UsedMemory) -> str:
+    from carrousel.inspection.verdicts.sentence import FELT, used_steps
+
+    known = used_steps(used)
+    if known is None:
+        return "none; the loss does not depend on history"
+    steps = count(known[0], "step")
+    if known[1]:
+        return f"more than the last {steps}, the longest lag that was measured"
+    return (
+        f"about the last {steps}; beyond them, history of another sequence changes the loss by "
+        f"less than {100 * FELT:.0f} % of the most"
     )
-    return ["", *found]
 
 
 def _faults(report: Report, width: int) -> list[Text]:

@@ -14,7 +14,9 @@ def write_pictures(config: InspectConfig, found: Inspected) -> None:
         UnwritableError: a file cannot be written.
     """
     report = found.report
-    for path, save in ((config.html, report.save_html), (config.png, report.save_png)):
-        if path is not None:
-            save(path)
-            say(f"written: {path}")
+    if config.html is not None:
+        report.save_html(config.html, found.subject)
+        say(f"written: {config.html}")
+    if config.png is not None:
+        report.save_png(config.png)
+        say(f"written: {config.png}")

@@ -17,7 +17,7 @@ from carrousel.inspection.report import Report
 from carrousel.inspection.results.units import SATURATED
 from carrousel.inspection.verdicts.fault import Fault
 from carrousel.kernels.reference.layers import slope, squash
-from carrousel.words import count
+from carrousel.words import count, share
 
 FLAT = 0.01
 """``h`` is saturated where its slope is below this share of the largest."""
@@ -68,7 +68,7 @@ def _drift(passes: Sequence[Pass], report: Report) -> list[Fault]:
             "state_drift",
             f"{_units('Cell', far)} {_do(far, 'drifts', 'drift')}: the state of cell {worst} grows "
             f"from {middle[worst]:.3g} in the middle of a sequence to {sizes[worst]:.3g} at the "
-            f"read step, where h has {slopes[worst]:.1g} of its largest slope.",
+            f"read step, where h has {share(slopes[worst])} of its largest slope.",
             "Start with negative biases of input gates, such as -1, -3 and -5, or use forget "
             "gates.",
         )
@@ -161,8 +161,8 @@ def _forgetting(passes: Sequence[Pass], report: Report) -> list[Fault]:
         _fault(
             report,
             "forget_bias",
-            f"Forget gates leave {kept:.2g} of the error inside the cells after {lag} steps, the "
-            "lag of the task.",
+            f"Forget gates leave {share(kept)} of the error inside the cells after {lag} steps, "
+            "the lag of the task.",
             f"Start with a bias of forget gates of about {np.log(lag):.1f}, the logarithm of the "
             "lag.",
         )
@@ -206,8 +206,8 @@ def _vanishing(passes: Sequence[Pass], report: Report) -> list[Fault]:
             _fault(
                 report,
                 "vanishing",
-                f"{_share(curve[at])} of the error of the read step arrives {at} steps before it; "
-                f"it changes by a factor of {reach.rate():.2g} per step.",
+                f"{_share(curve[at])} of the error at the read step arrives {at} steps back; it "
+                f"changes by a factor of {reach.rate():.2g} per step.",
                 remedy,
             )
         ]
@@ -217,7 +217,7 @@ def _vanishing(passes: Sequence[Pass], report: Report) -> list[Fault]:
                 report,
                 "exploding",
                 f"The error grows by a factor of {reach.rate():.2g} per step, to {curve[at]:.2g} "
-                f"times that of the read step {at} steps before it.",
+                f"times that at the read step, {at} steps back.",
                 "Start with smaller recurrent weights, clip the gradient, or use the gradient "
                 "'truncated', which does not explode.",
             )
@@ -265,7 +265,7 @@ def _fault(report: Report, name: str, evidence: str, remedy: str) -> Fault:
 
 
 def _share(value: float) -> str:
-    return f"A share of {value:.1g}" if value > 0 else "Nothing"
+    return share(value).capitalize()
 
 
 def _do(places: np.ndarray, one: str, several: str) -> str:

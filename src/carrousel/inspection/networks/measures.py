@@ -158,20 +158,21 @@ def gradient(passes: Sequence[Pass]) -> Annotated[Floats, "W"]:
     return flat
 
 
-def memories(passes: Sequence[Pass]) -> tuple[UsedMemory | None, list[UnitMemory]]:
+def memories(passes: Sequence[Pass], lag: int | None) -> tuple[UsedMemory | None, list[UnitMemory]]:
     """Measure the memory of a net by runs in which sequences exchange their history.
 
-    Lags are those that at least two sequences, and half of all, exceed.
+    Lags are those that at least two sequences, and half of all, exceed; ``lag``, that of the task,
+    is among them.
     """
     if len(passes) < 2:
         return None, []
     longest = sorted(map(len, passes), reverse=True)[max(1, (len(passes) - 1) // 2)] - 2
     if longest < 0:
         return None, []
-    lags = log_grid(longest)
+    lags = log_grid(longest, lag)
     losses, runs = [], list[tuple[Pass, Pass]]()
-    for lag in lags:
-        runs = _exchanged(passes, lag)
+    for beyond in lags:
+        runs = _exchanged(passes, beyond)
         changed = {id(before): after.loss for before, after in runs}
         losses.append(np.mean([changed.get(id(one), one.loss) for one in passes]))
     undisturbed = float(np.mean([one.loss for one in passes]))

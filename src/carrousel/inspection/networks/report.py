@@ -45,7 +45,7 @@ def examine(
     passes = [net.run(case) for case in cases]
     if not all(np.isfinite(one.outputs[-1]).all() for one in passes):
         raise DataError("outputs of the network are not finite", argument="weights")
-    used, memory = measures.memories(passes)
+    used, memory = measures.memories(passes, lag)
     report = Report(
         loss=float(np.mean([one.loss for one in passes])),
         lag=lag,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,22 +45,28 @@ def cells(report: Findings) -> Picture | None:
         "cells",
         "Units by how long they remember",
         "Each dot is a unit: the number of equal inputs after which half of the difference between "
-        "two pasts is gone. Units of a net that stores things stand above the dashed line."
+        "two pasts is gone. A net that stores something over the asked lag has units above the "
+        "dashed line."
         + (
             " Below, in the same order, the mean of each gate: dark is closed, light is open."
             if has_gates
             else ""
         ),
         tuple(panels),
-        (
-            Key("half-life of the state", "good", "dots"),
-            Key("longer than measured", "paper", "dots"),
-        ),
+        _keys(memories),
         scale=(colours.heat(np.linspace(0.0, 1.0, 64)), "gate closed (0)", "gate open (1)")
         if has_gates
         else None,
         beside=False,
     )
+
+
+def _keys(memories: Sequence[UnitMemory]) -> tuple[Key, ...]:
+    """Return the keys of the dots that are drawn."""
+    lives = np.concatenate([one.half_lives() for one in memories])
+    known = Key("half-life of the state", "good", "dots")
+    endless = Key("half-life longer than measured", "paper", "dots")
+    return (known,) * bool(np.isfinite(lives).any()) + (endless,) * bool(np.isinf(lives).any())
 
 
 def _half_lives(report: Findings, memory: UnitMemory, order: np.ndarray, longest: float) -> Panel:

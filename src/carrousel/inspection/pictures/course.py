@@ -39,8 +39,8 @@ def course(snapshots: Sequence[tuple[str, Findings]]) -> Picture:
     return Picture(
         "course",
         "The course of training",
-        "The loss falls when the error arrives at the lag that the task asks for. Move the slider, "
-        "or choose a step in the picture.",
+        "The loss can fall only if error arrives at the lag that the task asks for. Move the "
+        "slider, or choose a step in the picture.",
         (
             Panel(
                 "Loss and trainable reach",

@@ -55,14 +55,14 @@ def three_curves(report: Findings, axes: tuple[Axis, Axis] | None = None) -> Pic
     return Picture(
         "curves",
         "How far back the net can learn, remembers, and looks",
-        "All curves start near 1. A straight line is exponential decay: each step back multiplies "
-        "by the same factor. A curve above 1 grows."
+        "A straight line is exponential decay: each step back multiplies by the same factor."
         + (
-            " A net learns and uses a lag only if the curves are still high at the dashed line."
+            " At the dashed line, a high trainable reach means that the net can learn the lag, and "
+            "a high used memory that it has learned it."
             if report.lag is not None
             else ""
         ),
-        (Panel(f"{part}size relative to lag 0", x, y, lines, tuple(rules), height=23.0),),
+        (Panel(f"{part}relative size", x, y, lines, tuple(rules), height=23.0),),
         keys,
     )
 
@@ -135,7 +135,8 @@ def _memory(report: Findings) -> list[tuple[Line | None, Key]]:
         "good",
         figure=_halves(median_half_life(memory), "median "),
         definition="how much two states still differ that had different pasts, after so many "
-        "equal inputs (mean absolute difference, relative to lag 0).",
+        "equal inputs (mean absolute difference, relative to lag 0). Below about 1e-7 it may be "
+        "rounding of 32-bit numbers.",
     )
     return [(Line("state's memory", np.arange(len(curve), dtype=np.float64), curve, "good"), key)]
 

@@ -18,7 +18,6 @@ from carrousel.inspection.pictures.findings import (
     Findings,
     at_lag,
     curve_of,
-    factor,
     half_life_of,
     lived,
     median_half_life,
@@ -26,12 +25,12 @@ from carrousel.inspection.pictures.findings import (
     read_part,
     short,
     steps,
-    used_until,
     verdict,
 )
 from carrousel.inspection.pictures.tables import Table, tables
+from carrousel.inspection.verdicts.sentence import used_steps
 from carrousel.page.render import render
-from carrousel.words import count, number, printable
+from carrousel.words import count, number, printable, share
 
 TEMPLATES = Path(__file__).parent / "templates"
 Mode = Literal["one", "beside", "slider"]
@@ -65,7 +64,7 @@ def page(snapshots: Sequence[tuple[str, Findings]], mode: Mode, title: str = "")
     Args:
         snapshots: reports with their labels.
         mode: one report, two of them side by side, or any number with a slider.
-        title: heading; empty: the verdict.
+        title: heading, or what a single report is about; empty: the verdict is the heading.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -128,13 +127,13 @@ def tiles(report: Findings) -> list[tuple[str, str]]:
         found.append((steps(half_life_of(read)), "half-life of the error"))
         left = at_lag(curve_of(read), report.lag)
         if not math.isnan(left):
-            found.append((factor(left), "of the error arrives at that lag"))
+            found.append((share(left), "of the error arrives at that lag"))
         memory = memory_of(report, read.part)
         life = math.nan if memory is None else median_half_life(memory)
         if not math.isnan(life):
             found.append((lived(life), "median half-life of a unit's state"))
     if report.used is not None:
-        until = used_until(report.used)
-        text = "none" if math.isnan(until) else f"lag {until:,.0f}"
-        found.append((text, "furthest history that the loss uses by half"))
+        until = used_steps(report.used)
+        text = "none" if until is None else f"{'> ' * until[1]}{count(until[0], 'step')}"
+        found.append((text, "history that the loss uses"))
     return found

@@ -163,7 +163,7 @@ def gradients(report: Findings) -> Table:
     return Table(
         "Gradients by block",
         f"Norm of the gradient of each parameter; all together {factor(found.total)}.{clip}",
-        ("parameter", "norm", "share of the square"),
+        ("parameter", "norm", "share of the squared norm"),
         tuple(rows),
     )
 

@@ -58,11 +58,17 @@ class UnitMemory:
         return np.where(first > 0, found, math.nan)
 
 
-def log_grid(longest: int, points: int = 8) -> list[int]:
+def log_grid(longest: int, lag: int | None = None, points: int = 8) -> list[int]:
     """Return whole numbers from 0 to ``longest``, about evenly spaced in their logarithm.
+
+    With ``lag - 1`` and ``lag`` among them, the grid shows whether the loss depends on exactly the
+    step that the task asks for.
 
     >>> log_grid(100)
     [0, 1, 3, 6, 13, 26, 51, 100]
+    >>> log_grid(100, lag=80)
+    [0, 1, 3, 6, 13, 26, 51, 79, 80, 100]
     """
     raw = np.geomspace(1, longest + 1, points) - 1
-    return sorted({round(float(value)) for value in raw})
+    asked = () if lag is None else (one for one in (lag - 1, lag) if 0 <= one <= longest)
+    return sorted({*asked, *(round(float(value)) for value in raw)})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carrousel.inspection.verdicts.fault import Fault
-from carrousel.words import count, small
+from carrousel.inspection.verdicts.sentence import arriving
+from carrousel.words import count, share, small
 
 if TYPE_CHECKING:
     from carrousel.inspection.evidence import Evidence
@@ -171,8 +172,8 @@ def vanishing(evidence: Evidence) -> list[Fault]:
     if not arrives < DEAD:
         return []
     told = (
-        f"{_share(arrives)} of the error at the read step arrives {lag} steps back, where the task "
-        f"needs it (below {DEAD:.0e} other sequences hide it)"
+        f"{_upper(arriving(arrives))} at the read step arrives {count(lag, 'step')} back, where "
+        f"the task needs more than {share(DEAD)}"
     )
     n, read = next((n, one) for n, one in enumerate(evidence.reach) if one.is_read)
     keeps = evidence.recording.tracks[n].local.keeps
@@ -238,5 +239,5 @@ def exploding(evidence: Evidence) -> list[Fault]:
     return found
 
 
-def _share(value: float) -> str:
-    return "Nothing" if value == 0.0 else f"{value:.1e}"
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -40,7 +40,7 @@ def batch_axis(evidence: Evidence) -> list[Fault]:
         columns = np.flatnonzero(entered.any(0))
         if len(columns) == 1 and entered[:, columns[0]].mean() >= NEARLY_ALL:
             told = (
-                f"The loss reads all {use.n_steps} steps of sequence {columns[0]} and nothing of "
+                f"The loss reads all {use.n_steps} steps of sequence {columns[0]} and no step of "
                 f"the other {use.n_sequences - 1}: the layer takes the axis of the batch for time."
             )
             return [Fault("batch_axis", use.part, told, remedy)]

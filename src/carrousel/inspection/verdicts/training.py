@@ -115,4 +115,5 @@ def _is_alone(evidence: Evidence) -> bool:
 
 
 def _fit(mismatch: float) -> str:
-    return f"mismatch {100 * mismatch:.2g} % of that of other steps"
+    percent = f"{100 * mismatch:.2g}" if mismatch >= 1e-4 else "below 0.01"
+    return f"mismatch {percent} % of that of other steps"
