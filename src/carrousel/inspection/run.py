@@ -78,12 +78,13 @@ def inspect(
     with subject.kept():
         recording = record(subject)
         longest = max(int(source.steps.max()) for source in recording.sources)
+        reachable = max(longest, *(len(track) - 1 for track in recording.tracks))  # an encoder
         asked = Asked(lag, clip, truncation, optimizer, batch_size)
         try:
             report = report_of(gather(recording, asked))
         finally:
             recording.release()
-    if lag is not None and longest < lag and not SHORTENING & {one.name for one in report.faults}:
+    if lag is not None and reachable < lag and not SHORTENING & {one.name for one in report.faults}:
         raise InputError(
             f"the loss reads step {longest} (from 0) at the latest, so a lag of {lag} steps cannot "
             "be seen",
