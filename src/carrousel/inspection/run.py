@@ -75,7 +75,7 @@ def inspect(
     subject = Subject(module, inputs, loss)
     if lag is None and targets is not None:
         lag = lag_of_data(subject.inputs, targets, subject.module)
-    with subject.kept():
+    with subject.kept(weights=True):
         recording = record(subject)
         longest = max(int(source.steps.max()) for source in recording.sources)
         reachable = max(longest, *(len(track) - 1 for track in recording.tracks))  # an encoder

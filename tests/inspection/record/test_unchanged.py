@@ -222,3 +222,18 @@ def test_an_interrupted_inspection_leaves_the_model_and_no_observer(call: int) -
     except KeyboardInterrupt:
         assert current() is None
     _assert_same(before, _snapshot(model))
+
+
+def test_weights_that_a_call_changes_are_left_as_they_were() -> None:
+    class Bounded(Last):
+        def __init__(self) -> None:
+            super().__init__()
+            self.symbols = nn.Embedding(5, I, max_norm=0.1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.symbols(x))
+
+    model, x = Bounded().double(), torch.randint(0, 5, (6, 3))
+    before = _snapshot(model)
+    inspect(model, x, lambda output: output.square().mean())
+    _assert_same(before, _snapshot(model))

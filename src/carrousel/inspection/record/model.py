@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel.errors import InputError, SettingError
 from carrousel.inspection.record.finite import check_weights, where_not_finite
 from carrousel.inspection.record.referred import modules_of
-from carrousel.inspection.record.unchanged import unchanged
+from carrousel.inspection.record.unchanged import same_weights, unchanged
 from carrousel.nn.call.observe import Observer, observed_by
 from carrousel.nn.cells import StepCell
 from carrousel.nn.quantized import Quantized
@@ -106,9 +106,14 @@ class Subject:
         return found.reshape(())
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Undo all changes of the model and of torch's random numbers at the end."""
-        with _ALONE, unchanged(self.module):
+    def kept(self, *, weights: bool = False) -> Iterator[None]:
+        """Undo all changes of the model and of torch's random numbers at the end.
+
+        Args:
+            weights: whether a model may change weights in its call, as ``nn.Embedding`` with
+                ``max_norm`` does; that takes a copy of all.
+        """
+        with _ALONE, same_weights(self.module if weights else None), unchanged(self.module):
             yield
 
 

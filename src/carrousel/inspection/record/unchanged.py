@@ -66,6 +66,20 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
             np.random.set_state(states[1])  # noqa: NPY002
 
 
+@contextmanager
+def same_weights(model: torch.nn.Module | None) -> Iterator[None]:
+    """Undo what calls of a model change in its parameters; None: do nothing."""
+    weights = () if model is None else tuple(model.parameters())
+    held = [(one, one._version, one.detach().clone()) for one in weights]
+    try:
+        yield
+    finally:
+        for one, version, value in held:
+            if one._version != version:
+                with torch.no_grad():
+                    one.copy_(value)
+
+
 def _generators(attributes: list[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
     """Yield the random number generators that modules hold, each with its state."""
     for value in itertools.chain.from_iterable(one.values() for one in attributes):
