@@ -75,15 +75,16 @@ def inspect(
     subject = Subject(module, inputs, loss)
     if lag is None and targets is not None:
         lag = lag_of_data(subject.inputs, targets, subject.module)
-    with subject.kept():
+    with subject.kept(weights=True):
         recording = record(subject)
         longest = max(int(source.steps.max()) for source in recording.sources)
+        reachable = max(longest, *(len(track) - 1 for track in recording.tracks))  # an encoder
         asked = Asked(lag, clip, truncation, optimizer, batch_size)
         try:
             report = report_of(gather(recording, asked))
         finally:
             recording.release()
-    if lag is not None and longest < lag and not SHORTENING & {one.name for one in report.faults}:
+    if lag is not None and reachable < lag and not SHORTENING & {one.name for one in report.faults}:
         raise InputError(
             f"the loss reads step {longest} (from 0) at the latest, so a lag of {lag} steps cannot "
             "be seen",

@@ -56,6 +56,9 @@ def no_loss():
 def wrong_name():
     return {"model": 1, "inputs": 2, "loss": 3, "lags": 4}
 
+def seeded(seed):
+    return build()
+
 CONSTANT = 3
 """
 
@@ -128,6 +131,7 @@ def test_an_error_of_the_users_code_is_shown_by_its_own_line(call, nets, functio
         ("nets.py:no_loss", f"nets.py:no_loss returned no 'loss', expected {RETURNS}"),
         ("nets.py:wrong_name", "returned 'lags', which is no argument; did you mean 'lag' or"),
         ("nets.py:buil", "nets.py has no function 'buil'; did you mean 'build'?"),
+        ("nets.py:seeded", "nets.py:seeded needs the argument 'seed', expected a function without"),
         ("nets.py:CONSTANT", "nets.py:CONSTANT is a int, expected a function"),
         ("absent.py:build", "there is no file absent.py"),
         ("absent.module:build", "there is no module 'absent' on the path of Python"),

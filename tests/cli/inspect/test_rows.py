@@ -52,6 +52,16 @@ def test_kept_weights_are_used(call):
     assert "carrousel reproduce 6a --trials 2 --keep-weights --seed 1997 --out runs" in absent.err
 
 
+def test_the_command_that_keeps_missing_weights_can_be_given(call):
+    call("reproduce", "1-1", "--trials", "1", "--keep-weights")
+    found = call("inspect", "1-1", "runs", "--recipe", "principle")
+    assert found.code == 2
+    _, command = found.err.replace("\n", " ").split("keep them with carrousel ")
+    assert "--recipe principle" in command
+    assert call(*command.split()).code == 0
+    assert call("inspect", "1-1", "runs", "--recipe", "principle").code == 0
+
+
 def test_a_file_of_the_name_of_a_row_hides_no_row(call, tmp_path):
     (tmp_path / "6a").write_text("", encoding="utf-8")
     found = call("inspect", "6a", "--sequences", 20, "--json")

@@ -42,6 +42,9 @@ def test_models_that_hide_their_states_or_have_none() -> None:
     wrapped = nn.DataParallel(net)
     wrapped.device_ids = [0, 1]
     _fails("wrapped by DataParallel, which runs copies of it", wrapped, x, last)
+    with torch.inference_mode():
+        made = nn.LSTM(I, H).double()
+    _fails("weight_ih_l0 was made in inference mode", made, x, last)
     _fails("on the meta device", nn.LSTM(I, H, device="meta"), x, last)
 
 
@@ -76,6 +79,20 @@ def test_losses() -> None:
     _fails("a tensor of shape (4, 3)", net, x, lambda found: found[0][-1])
     _fails("loss is 'float', expected a function that returns a scalar", net, x, lambda _: 3.0)
     _fails("expected a function of the output", net, x, 3)
+
+
+def test_a_loss_without_a_derivative_is_told_from_one_that_does_not_depend() -> None:
+    net = nn.Sequential(nn.LSTM(I, H).double())
+    _fails(
+        "the loss is 0 and its derivative is exactly zero",
+        *(net, data(), lambda found: torch.relu(found[0] - 2.0).sum()),
+    )
+
+
+def test_empty_inputs() -> None:
+    net, x = nn.LSTM(I, H).double(), data()
+    _fails("a layer receives 0 sequences of 7 steps", net, x[:, :0], last)
+    _fails("0 receives 4 sequences of 0 steps", nn.Sequential(net), x[:0], last)
 
 
 def test_values_that_are_not_finite() -> None:

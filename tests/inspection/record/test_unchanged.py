@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from carrousel.inspection import inspect
 from carrousel.inspection.record.model import Subject
 from carrousel.inspection.record.recording import record
+from carrousel.nn.call.observe import current
 from support.inspection.nets import NETS, B, H, I, Net, data, read
 
 
@@ -43,6 +47,17 @@ class Untidy(nn.Module):
         if self.fails and len(self.seen) > 1:
             raise RuntimeError("as it should")
         return self.norm(out[-1])
+
+
+class Last(nn.Module):
+    """An LSTM read at its last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(I, H)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0][-1]
 
 
 def _snapshot(model: nn.Module) -> Any:
@@ -128,3 +143,97 @@ def test_every_run_starts_from_the_same_state_and_random_numbers() -> None:
     assert first == second
     assert subject.value().detach() == pytest.approx(first, rel=1e-13)
     assert B == len(model.kept[0][0])
+
+
+def test_inputs_that_a_model_changes_are_left_as_they_were() -> None:
+    class Doubling(Last):
+        def forward(self, x: Tensor) -> Tensor:
+            x.mul_(2)
+            return self.layer(x)[0][-1]
+
+    torch.manual_seed(3)
+    model, x = Doubling().double(), data()
+    before = x.clone()
+    found = inspect(model, x, read)
+    assert torch.equal(x, before)
+    assert found.loss == pytest.approx(float(read(model(x)).detach()), rel=1e-12)
+
+
+def test_generators_of_a_model_draw_the_same_again() -> None:
+    class Noisy(Last):
+        def __init__(self) -> None:
+            super().__init__()
+            self.torch_ = torch.Generator().manual_seed(0)
+            self.numpy, self.python = np.random.default_rng(0), random.Random(0)
+
+        def draws(self) -> list[float]:
+            drawn = torch.rand((), generator=self.torch_)
+            return [float(drawn), self.numpy.random(), self.python.random()]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x + sum(self.draws()))[0][-1]
+
+    model = Noisy().double()
+    inspect(model, data(), read)
+    assert model.draws() == Noisy().draws()
+
+
+def test_threads_inspect_one_after_another() -> None:
+    model, x = Last().double(), data()
+    layer = model.layer
+
+    def curve(_: int) -> bytes:
+        return inspect(model, x, read).read_reach().curve().tobytes()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(curve, range(6)))) == 1
+    assert model.layer is layer
+    assert "forward" not in layer.__dict__
+
+
+def test_an_inspection_within_an_inspection() -> None:
+    model, x = Last().double(), data()
+
+    def nested(output: Tensor) -> Tensor:
+        assert len(inspect(model, x, read).reach) == 1
+        return read(output)
+
+    before = _snapshot(model)
+    outer = inspect(model, x, nested).read_reach().curve()
+    assert outer == pytest.approx(inspect(model, x, read).read_reach().curve(), rel=1e-12)
+    _assert_same(before, _snapshot(model))
+
+
+@pytest.mark.parametrize("call", [1, 2, 5, 9])
+def test_an_interrupted_inspection_leaves_the_model_and_no_observer(call: int) -> None:
+    n = 0
+
+    def interrupted(output: Tensor) -> Tensor:
+        nonlocal n
+        n += 1
+        if n == call:
+            raise KeyboardInterrupt
+        return read(output)
+
+    model, x = Last().double(), data()
+    before = _snapshot(model)
+    try:
+        inspect(model, x, interrupted)
+    except KeyboardInterrupt:
+        assert current() is None
+    _assert_same(before, _snapshot(model))
+
+
+def test_weights_that_a_call_changes_are_left_as_they_were() -> None:
+    class Bounded(Last):
+        def __init__(self) -> None:
+            super().__init__()
+            self.symbols = nn.Embedding(5, I, max_norm=0.1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.symbols(x))
+
+    model, x = Bounded().double(), torch.randint(0, 5, (6, 3))
+    before = _snapshot(model)
+    inspect(model, x, lambda output: output.square().mean())
+    _assert_same(before, _snapshot(model))

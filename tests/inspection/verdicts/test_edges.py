@@ -223,3 +223,48 @@ def test_no_error_is_dead_in_a_sequence_without_lag() -> None:
     assert names(given) == set()
     given.arguments["lag"] = 99
     assert names(given) == {"forget_bias"}
+
+
+def test_forgetting_is_named_where_it_takes_most_of_the_error() -> None:
+    for seed in range(3):
+        torch.manual_seed(seed)
+        net = Reader(nn.LSTM(I, 8, batch_first=True), last)
+        found = names(Given(net, numbers(B, 40, I), squared(numbers(B, 1)), {"lag": 24}))
+        assert found == {"forget_bias"}
+    closed = forgetting(0.95)
+    with torch.no_grad():
+        closed.weight_ih_l0[3 * H :].zero_()
+        closed.bias_ih_l0[3 * H :] = -14.0
+    given = Given(Reader(closed, last), numbers(B, 40, I), squared(numbers(B, 1)), {"lag": 20})
+    assert names(given) == {"vanishing"}
+
+
+def test_a_lag_longer_than_a_decoder_is_measured_in_its_encoder() -> None:
+    class Translator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.decoder = (nn.LSTM(I, H, batch_first=True) for _ in range(2))
+
+        def forward(self, source: Tensor, target: Tensor) -> Tensor:
+            return self.decoder(target, self.encoder(source)[1])[0]
+
+    torch.manual_seed(0)
+    inputs = numbers(B, 60, I), numbers(B, 5, I)
+    given = Given(Translator(), inputs, squared(numbers(B, 5, H)), {"lag": 40})
+    assert names(given) == {"forget_bias"}
+    given.arguments["lag"] = 60
+    with pytest.raises(InputError, match="a lag of 60 steps cannot be seen"):
+        names(given)
+
+
+def test_without_a_copy_of_the_model_nothing_is_said_of_the_optimizer() -> None:
+    class Alone:
+        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+            raise ValueError("there is one of me")
+
+    torch.manual_seed(0)
+    net = Reader(nn.LSTM(I, H, batch_first=True), last)
+    net.register = Alone()  # type: ignore[assignment]
+    optimizer = torch.optim.SGD(net.parameters(), 1e3)
+    given = Given(net, numbers(B, T, I), squared(numbers(B, 1)), {"optimizer": optimizer})
+    assert names(given) == set()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from carrousel.cli.inspect.config import InspectConfig
 from carrousel.cli.inspect.inspected import Inspected
 from carrousel.cli.screen import console_of, say
-from carrousel.cli.selection import select
+from carrousel.cli.selection import PAPER, select
 from carrousel.cli.stream.signals import StopSignals
 from carrousel.errors import SettingError
 from carrousel.words import count
@@ -102,7 +102,8 @@ def _kept(config: InspectConfig, row: Experiment) -> Iterator[Store]:
     with Store(config.data, read_only=True) as store:
         if store.kept(row, seed=config.seed, index=config.trial) is None:
             least = ["--trials", str(config.trial + 1), "--keep-weights"]
-            words = ["carrousel", "reproduce", row.name, *least]
+            words = ["carrousel", "reproduce", config.what, *least]
+            words += [] if config.recipe == PAPER else ["--recipe", config.recipe]
             words += ["--seed", str(config.seed), "--out", str(config.data)]
             raise SettingError(
                 f"{config.data} has no weights of trial {config.trial} of {row.name} with seed "

@@ -114,6 +114,20 @@ def _function(module: str, name: str) -> Callable[[], Any]:
             f"{module}:{name} is a {type(found).__name__}, expected a function without arguments "
             f"that returns {RETURNS}"
         )
+    try:
+        needed = [
+            one.name
+            for one in signature(found).parameters.values()
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ]
+    except (TypeError, ValueError):  # some functions written in C have none
+        needed = []
+    if needed:
+        raise SettingError(
+            f"{module}:{name} needs the argument {needed[0]!r}, expected a function without "
+            f"arguments that returns {RETURNS}",
+            fix="give its arguments default values, or write a function that calls it",
+        )
     return found
 
 

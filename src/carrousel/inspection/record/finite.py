@@ -13,7 +13,7 @@ from carrousel.errors import InputError
 
 
 def check_weights(module: torch.nn.Module) -> None:
-    """Check that all parameters are finite and real.
+    """Check that all parameters are finite, real and able to have gradients.
 
     Raises:
         InputError: one is not; the message has its name.
@@ -30,6 +30,12 @@ def check_weights(module: torch.nn.Module) -> None:
                 f"parameter {name} is on the meta device, which stores no values",
                 argument="module",
                 fix="use module.to_empty() and load_state_dict() first",
+            )
+        if parameter.is_inference():
+            raise InputError(
+                f"parameter {name} was made in inference mode, and no gradient can flow to it",
+                argument="module",
+                fix="make or load the model outside of torch.inference_mode()",
             )
         if parameter.is_complex():
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel.errors import InputError, SettingError
 from carrousel.inspection.record.finite import check_weights, where_not_finite
 from carrousel.inspection.record.referred import modules_of
-from carrousel.inspection.record.unchanged import unchanged
+from carrousel.inspection.record.unchanged import same_weights, unchanged
 from carrousel.nn.call.observe import Observer, observed_by
 from carrousel.nn.cells import StepCell
 from carrousel.nn.quantized import Quantized
@@ -22,6 +23,8 @@ from carrousel.nn.recurrent import Recurrent
 from carrousel.nn.replace import KINDS
 
 Loss = Callable[[Any], Tensor]
+_ALONE = threading.RLock()
+"""Held while layers are exchanged and random numbers are forked: other threads wait."""
 
 
 class Subject:
@@ -55,11 +58,12 @@ class Subject:
         self.module = parts or (model if isinstance(model, torch.nn.Module) else modules_of(model))
         check_weights(self.module)
         self.inputs = _usable(inputs)
-        self.converted = _converted(self.module)
-        self.names = {
-            self.converted.get(one, one): name.replace("_orig_mod.", "")
-            for name, one in self.module.named_modules()
-        }
+        with _ALONE:
+            self.converted = _converted(self.module)
+            self.names = {
+                self.converted.get(one, one): name.replace("_orig_mod.", "")
+                for name, one in self.module.named_modules()
+            }
 
     def output(self, observer: Observer | None = None, inputs: Any = None) -> Any:
         """Call the model, its recurrent modules under an observer.
@@ -70,7 +74,7 @@ class Subject:
             return self._output(observer, inputs)
 
     def _output(self, observer: Observer | None, inputs: Any) -> Any:
-        given = self.inputs if inputs is None else inputs
+        given = _copied(self.inputs if inputs is None else inputs)
         with _eager(), _exchanged(self.module, self.converted):
             model = self.converted.get(self.model, self.model)  # type: ignore[call-overload]
             if observer is None:
@@ -102,9 +106,14 @@ class Subject:
         return found.reshape(())
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Undo all changes of the model and of torch's random numbers at the end."""
-        with unchanged(self.module):
+    def kept(self, *, weights: bool = False) -> Iterator[None]:
+        """Undo all changes of the model and of torch's random numbers at the end.
+
+        Args:
+            weights: whether a model may change weights in its call, as ``nn.Embedding`` with
+                ``max_norm`` does; that takes a copy of all.
+        """
+        with _ALONE, same_weights(self.module if weights else None), unchanged(self.module):
             yield
 
 
@@ -147,15 +156,25 @@ def _call(model: Callable[..., Any], inputs: Any) -> Any:
 
 def _usable(value: Any) -> Any:
     """Return inputs that a graph may keep: tensors of inference mode are copied."""
+    with torch.inference_mode(False):
+        return _each(lambda one: one.clone() if one.is_inference() else one, value)
+
+
+def _copied(value: Any) -> Any:
+    """Return copies of inputs, which a model may change in place."""
+    return _each(Tensor.clone, value)
+
+
+def _each(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """Apply a function to the tensors of inputs."""
     if isinstance(value, Tensor):
-        with torch.inference_mode(False):
-            return value.clone() if value.is_inference() else value
+        return function(value)
     if isinstance(value, PackedSequence):
-        return value._replace(data=_usable(value.data))
+        return value._replace(data=function(value.data))
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
-        return type(value)(_usable(one) for one in value)
+        return type(value)(_each(function, one) for one in value)
     if isinstance(value, Mapping):
-        return {name: _usable(one) for name, one in value.items()}
+        return {name: _each(function, one) for name, one in value.items()}
     return value
 
 

@@ -101,8 +101,15 @@ class Recorder:
                 argument="module",
                 fix="inspect the model without {return_states}",
             )
+        T, n_sequences = inputs.x.shape[:2]
+        if not T or not n_sequences:
+            raise InputError(
+                f"{self.names.get(module) or 'a layer'} receives {n_sequences} sequences of {T} "
+                "steps",
+                argument="inputs",
+                fix="give at least one sequence of one step",
+            )
         track = self._track(module, which, inputs, recurrence, options)
-        T = inputs.x.shape[0]
         first = len(track)
         self.calls.append((track, first))
         h0, s0 = tap(

@@ -179,14 +179,24 @@ def _recorded(subject: Subject, recorder: Recorder) -> Recording:
             fix="pass a torch.nn.Module that contains the layers, or name the states of a loop of "
             "your own with carrousel.inspection.state",
         )
+    error = None
     if loss.requires_grad:
         recorder.blocking = True
         recorder.clear()
-        torch.autograd.grad(loss, [recorder.anchor], retain_graph=True, allow_unused=True)
+        (error,) = torch.autograd.grad(
+            loss, [recorder.anchor], retain_graph=True, allow_unused=True
+        )
         recorder.blocking = False
     reads = [_read(recorder, track) for track in recorder.tracks]
     sources = [_source(read) for read in reads]
     used = [one for one in sources if bool((one.steps >= 0).any())]
+    if not used and error is not None:
+        raise InputError(
+            f"the loss is {float(loss.detach()):.4g} and its derivative is exactly zero at all "
+            "recurrent states",
+            argument="loss",
+            fix="inspect data at which {loss} is above its minimum and not clamped",
+        )
     if not used:
         raise InputError(
             "the loss does not depend on any recurrent state",

@@ -18,6 +18,8 @@ from torch import Tensor
 def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     """Undo what calls of a model change: buffers, attributes, ``grad``, mode, random numbers.
 
+    Generators of torch, NumPy and Python that are attributes go back to their states.
+
     Buffers and attributes that are tensors are replaced by copies meanwhile, so that a graph of the
     call stays valid. Changes inside other mutable attributes, such as lists that a model appends
     to, are undone one level deep. Parameters are left alone, since nothing here updates them. Their
@@ -36,6 +38,7 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
     hooks = [(one, list(one.items())) for p in model.parameters() if (one := p._backward_hooks)]
     for holder, _ in hooks:
         holder.clear()
+    generators = list(_generators(attributes))
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  models may use this one
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     _copy_tensors(modules)
@@ -56,9 +59,45 @@ def unchanged(model: torch.nn.Module, *, rng: bool = True) -> Iterator[None]:
             holder.update(items)
         for parameter, gradient in gradients:
             parameter.grad = gradient
+        for generator, drawn in generators:
+            _set_state(generator, drawn)
         if rng:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def same_weights(model: torch.nn.Module | None) -> Iterator[None]:
+    """Undo what calls of a model change in its parameters; None: do nothing."""
+    weights = () if model is None else tuple(model.parameters())
+    held = [(one, one._version, one.detach().clone()) for one in weights]
+    try:
+        yield
+    finally:
+        for one, version, value in held:
+            if one._version != version:
+                with torch.no_grad():
+                    one.copy_(value)
+
+
+def _generators(attributes: list[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Yield the random number generators that modules hold, each with its state."""
+    for value in itertools.chain.from_iterable(one.values() for one in attributes):
+        if isinstance(value, torch.Generator):
+            yield value, value.get_state()
+        elif isinstance(value, np.random.Generator):
+            yield value, value.bit_generator.state
+        elif isinstance(value, random.Random):
+            yield value, value.getstate()
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.setstate(state)
 
 
 def _refill(value: Any, before: Any) -> None:

@@ -57,7 +57,7 @@ def measure(
     Raises:
         InputError: as :func:`carrousel.inspection.inspect`, and for ``"memory"`` with one sequence.
     """
-    with subject.kept():
+    with subject.kept(weights=True):
         recording = record(subject)
         try:
             if lags is None:

@@ -191,7 +191,7 @@ def vanishing(evidence: Evidence) -> list[Fault]:
     gate = "update" if read.cell == "gru" else "forget"
     logs = keeps.double().clamp(min=1e-30).log()[mask]
     longest = float(logs.mean(0).max().exp())
-    if longest**lag >= DEAD:
+    if longest**lag >= max(DEAD, math.sqrt(arrives)):  # forgetting is the smaller part
         return [
             Fault(
                 "vanishing",
