@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,3 +109,24 @@ def test_a_missing_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"carrousel\[stream\]"):
         open_rows(tmp_path / "t.arrow")
+
+
+def test_a_file_replaced_by_another_of_its_schema_is_refused(tmp_path):
+    """It may have got more rows."""
+    table = pa.table({"x": np.arange(5000.0)})
+    for write in (pa.ipc.new_file, pa.ipc.new_stream):
+        path = tmp_path / "t.arrow"
+
+        def save(rows: Any, write: Any = write, path: Path = path) -> None:
+            with write(str(path), rows.schema) as writer:
+                writer.write_table(rows, max_chunksize=1000)
+
+        save(table)
+        with open_rows(path) as rows:
+            end = next(iter(rows)).end
+        save(pa.concat_tables([table, table]))
+        with open_rows(path, start=end) as rows:
+            assert len(next(iter(rows))) == 1000
+        save(pa.table({"x": np.arange(5000.0) + 1}))
+        with pytest.raises(DataError, match="the file has changed: its beginning differs"):
+            open_rows(path, start=end)

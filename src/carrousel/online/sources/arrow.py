@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,9 @@ from carrousel.online.sources.types import (
     check_fields,
     check_same_fields,
 )
+
+_HEAD = 2**16
+"""Most bytes at the beginning of a file that identify it."""
 
 
 def pyarrow() -> Any:
@@ -75,6 +79,7 @@ def open_arrow(
             f"these are not Arrow IPC data: {_first_line(error)}", source=name
         ) from error
     try:
+        mark = "" if path is None else _mark(path, start)
         known = check_fields(name, names if fields is None else fields)
         if len(known) != len(names):
             raise SettingError(
@@ -89,7 +94,32 @@ def open_arrow(
         if path is not None:
             file.close()
         raise
-    return ArrowSource(name, batches, known, start, stop, file if path is not None else None)
+    return ArrowSource(name, batches, known, start, stop, file if path is not None else None, mark)
+
+
+def _mark(path: Path, start: Position | None) -> str:
+    """Return a digest of the beginning of a file, and the number of bytes that it covers.
+
+    It covers half of a small file, because the end of an IPC file changes if rows are added.
+
+    Raises:
+        DataError: the beginning is not that of the file in which ``start`` was reached.
+    """
+    if not path.is_file():  # a pipe or a device
+        return ""
+    size = min(_HEAD, path.stat().st_size // 2)
+    number = "" if start is None else start.mark.partition(":")[0]
+    if number.isdecimal() and len(number) < 9:
+        size = min(_HEAD, int(number))
+    with path.open("rb") as file:
+        found = f"{size}:{hashlib.sha256(file.read(size)).hexdigest()[:32]}"
+    if start is not None and start.mark not in ("", found):
+        raise DataError(
+            "the file has changed: its beginning differs",
+            source=str(path),
+            fix="resume with the same file, or start from the beginning",
+        )
+    return found
 
 
 def _opened(pa: Any, path: Path | None, file: Any) -> tuple[Iterator[Any], list[str]]:
@@ -125,13 +155,14 @@ class ArrowSource(Closing):
         start: Position | None,
         stop: Stop | None,
         file: Any,
+        mark: str,
     ) -> None:
-        self.name, self.fields = name, fields
+        self.name, self.fields, self._mark = name, fields, mark
         self._batches, self._file = batches, file
         self._stop = stop.is_set if isinstance(stop, threading.Event) else stop
         self._skip = 0
         self._left: Any = None  # rest of the current record batch
-        self.position = Position(fields=fields)
+        self.position = Position(fields=fields, mark=mark)
         if start is not None:
             self._skip, self.position = start.line - 1, start
 
@@ -158,7 +189,10 @@ class ArrowSource(Closing):
         taken, self._left = self._left.slice(0, MAX_ROWS), self._left.slice(MAX_ROWS)
         first, count = self.position.line, taken.num_rows
         self.position = Position(
-            line=first + count, row=self.position.row + count, fields=self.fields
+            line=first + count,
+            row=self.position.row + count,
+            fields=self.fields,
+            mark=self._mark,
         )
         columns = [
             self._plain(name, column)
