@@ -216,3 +216,13 @@ def test_columns_of_arrow_keep_their_types(tmp_path):
     (tmp_path / "f.arrow").write_bytes(b"x,y\n1,2\n3,4\n")
     with pytest.raises(DataError, match="not an Arrow stream"):
         open_sink(tmp_path / "f.arrow", start=8)
+
+
+def test_a_terminal_gets_no_control_characters_and_a_pipe_all_bytes(monkeypatch):
+    for terminal, shown in ((True, "red\\x1b[31m"), (False, "red\x1b[31m")):
+        output = io.StringIO()
+        monkeypatch.setattr(output, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("sys.stdout", output)
+        with open_sink() as sink:
+            sink.write({"key": ["red\x1b[31m"], "value": [1.5]})
+        assert output.getvalue() == f"key,value\n{shown},1.5\n"

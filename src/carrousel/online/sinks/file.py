@@ -21,6 +21,7 @@ from carrousel.files import held
 from carrousel.online.closing import Closing
 from carrousel.online.sinks.forms import FORMATS, check_columns
 from carrousel.online.sinks.forms import Columns as Columns
+from carrousel.words import printable
 
 _NOT_A_FILE = (errno.EINVAL, errno.ESPIPE, errno.ENOTSUP)  # fsync on a pipe or a device
 
@@ -195,6 +196,9 @@ def _write_to_stdout(data: bytes) -> None:
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:  # sys.stdout was replaced by a text stream
         buffer = _Encoded(sys.stdout)
+    if sys.stdout.isatty():  # data may hold sequences that a terminal executes
+        lines = data.decode("utf-8", "replace").split("\n")
+        data = "\n".join(map(printable, lines)).encode()
     try:
         buffer.write(data)
         buffer.flush()
