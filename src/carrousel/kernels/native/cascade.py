@@ -71,7 +71,7 @@ class NativeCascade:
             "sequences": self._distinct,
             "outputs": self._outputs,
             "inputs": batch.n_inputs,
-            "symbols": np.ascontiguousarray(batch.inputs, np.int64) if symbolic else None,
+            "symbols": np.array(batch.inputs, np.int64) if symbolic else None,
             "values": None if symbolic else np.ascontiguousarray(batch.inputs, np.float64),
             "starts": np.array([*starts, batch.n_steps], np.int64),
             "at": np.ascontiguousarray(batch.at, np.int64),

@@ -240,12 +240,15 @@ class NativeKernel:
 
 
 def arrays_of(part: Sequences) -> dict[str, Any]:
+    """Return contiguous arrays. Indices are copied: another thread may change them after checks."""
     return {
-        "inputs": np.ascontiguousarray(part.inputs),
-        "targets": np.ascontiguousarray(part.targets),
-        "offsets": np.ascontiguousarray(part.offsets),
-        "target_steps": np.ascontiguousarray(part.target_steps),
-        "target_offsets": part.target_offsets,
+        "inputs": np.array(part.inputs) if part.symbolic else np.ascontiguousarray(part.inputs),
+        "targets": np.array(part.targets)
+        if part.targets.ndim == 1
+        else np.ascontiguousarray(part.targets),
+        "offsets": np.array(part.offsets),
+        "target_steps": np.array(part.target_steps),
+        "target_offsets": np.array(part.target_offsets),
     }
 
 
