@@ -126,9 +126,9 @@ class Schema:
     ) -> Schema:
         """Infer the schema from the first batch.
 
-        The first value of a field that is not missing decides. If it is a number, or text that
-        spells one, the field is numeric; any other text makes it a category. Only one value is
-        used, so the schema does not depend on the size of the first batch.
+        The first value of a field that is not missing decides; words such as ``NA`` are passed
+        over. If it is a number, or text that spells one, the field is numeric; any other text
+        makes it a category. A number with a decimal comma is refused.
 
         Args:
             batch: at least one row.
@@ -223,6 +223,10 @@ def not_a_number(batch: Batch, name: str, argument: str) -> DataError:
     )
 
 
+_ABSENT = ("na", "n/a", "#n/a", "null", "none", "nil", "-", "?")
+"""Words for missing values, in lower case."""
+
+
 def check_known(role: str, names: Sequence[str], batch: Batch) -> None:
     """Raise UnknownNameError if a column of a role does not exist."""
     for name in names:
@@ -280,14 +284,27 @@ def _kind(batch: Batch, name: str, numbers: Sequence[str], fixed: Mapping[str, o
             column=name,
             fix="leave it out with {ignore=" + escaped(name) + "}",
         )
+    if isinstance(first, str) and first.count(",") == 1 and spells_number(first.replace(",", ".")):
+        raise DataError(
+            f"{batch.name}: field {name!r} begins with {shown(first)}, a number with a decimal "
+            "comma",
+            column=name,
+            fix="write decimals with a point; if these are labels, name the field in {categories}",
+        )
     return "number" if first is None or spells_number(first) else "label"
 
 
 def _first(batch: Batch, name: str) -> Any:
-    """Return the first value that is not missing, of a row that is not broken."""
-    broken = {fault.row for fault in batch.faults}
+    """Return the first value that is not missing, of a row that is not broken.
+
+    Words such as ``NA`` count only if no other value follows.
+    """
+    broken, absent = {fault.row for fault in batch.faults}, None
     for row, value in enumerate(batch.columns[batch.fields.index(name)]):
         blank = isinstance(value, str) and not value.strip()
-        if row not in broken and value is not None and not blank:
+        if row in broken or value is None or blank:
+            continue
+        if not (isinstance(value, str) and value.strip().lower() in _ABSENT):
             return value
-    return None
+        absent = absent or value
+    return absent
