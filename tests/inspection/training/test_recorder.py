@@ -83,7 +83,7 @@ class Loop(torch.nn.Module):
 def test_the_gradient_is_that_of_a_backward_pass(net, x, kind):
     model = net if kind == "layers" else Loop()
     recorder = ReachRecorder(
-        model, x, last, every=1, measures=["gradient"], sink=[].append, on_error="raise"
+        model, x, last, every=1, measures="gradient", sink=[].append, on_error="raise"
     )
     found = recorder.step()
     last(model(x)).backward()

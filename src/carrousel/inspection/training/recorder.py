@@ -104,7 +104,7 @@ class ReachRecorder:
         lags: Sequence[int] | None = None,
         sink: Sink | str | os.PathLike[str] | Sequence[Sink | str | os.PathLike[str]],
         budget: float = 0.02,
-        measures: Collection[Measure] = ("reach", "gates", "gradient"),
+        measures: Measure | Collection[Measure] = ("reach", "gates", "gradient"),
         snapshots: Container[int] | None = None,
         on_error: Literal["warn", "raise"] = "warn",
         clock: Clock = time.perf_counter,
@@ -112,7 +112,8 @@ class ReachRecorder:
         every = None if every is None else check_int("every", every, minimum=1)
         self.lag = None if lag is None else check_int("lag", lag, minimum=0)
         self.lags = None if lags is None else [check_int("lags", one, minimum=0) for one in lags]
-        self.measures = [check_choice("measures", one, MEASURES) for one in measures]
+        several = (measures,) if isinstance(measures, str) else measures
+        self.measures = [check_choice("measures", one, MEASURES) for one in several]
         self.on_error = check_choice("on_error", on_error, ("warn", "raise"))
         self.model, self.inputs, self.loss = model, inputs, loss
         self.snapshots = () if snapshots is None else snapshots
