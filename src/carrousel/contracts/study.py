@@ -11,6 +11,7 @@ import numpy as np
 from carrousel.checks import check_int
 from carrousel.contracts.interfaces import Errors, Task
 from carrousel.contracts.network import Network
+from carrousel.errors import SettingError
 from carrousel.sequences import Sequences
 
 
@@ -155,6 +156,15 @@ class Experiment:
         check_int("budget", self.budget, minimum=1)
         check_int("test_size", self.test_size, minimum=0)
         check_int("draws", self.draws, minimum=1)
+        members = [name for name in vars(Task) if not name.startswith("_")]
+        missing = [name for name in members if name not in dir(self.task)]
+        if missing:
+            raise SettingError(
+                f"task {type(self.task).__name__} lacks {', '.join(missing)}",
+                argument="task",
+                got=self.task,
+                fix="give it all members of carrousel.contracts.Task",
+            )
 
 
 Ending = Literal["solved", "budget", "diverged"]
