@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carrousel.contracts import Init, Published, Trial
+from carrousel.contracts import Init, Published, Task, Trial
 from carrousel.errors import SettingError, StoreError
 from carrousel.experiments.store.settings import canonical, differences, fingerprint, settings_of
 from carrousel.experiments.store.store import Store
@@ -132,7 +133,7 @@ def test_whole_floats_and_integers_are_the_same_setting():
 
 def test_an_object_that_cannot_be_described_is_an_error():
     with pytest.raises(SettingError, match="expected a dataclass of numbers"):
-        fingerprint(fakes.experiment(task=object()))
+        fingerprint(fakes.experiment(task=Mock(spec=Task)))
 
 
 def test_different_settings_are_never_mixed(tmp_path):
