@@ -207,7 +207,8 @@ def test_prefixes_extend_the_training_set_with_their_classes_up_to_a_limit(monke
 
 def test_plain_lstm_learns_and_continues_from_its_state(monkeypatch):
     pytest.importorskip("torch", reason="needs the extra 'torch'")
-    monkeypatch.setattr(plain, "updates", lambda n: 60)
+    assert plain.updates([np.zeros((9, 2))] * 50) > 0
+    monkeypatch.setattr(plain, "updates", lambda series: 60)
     data = example(32)
     model = plain.PlainLSTM(0)
     model.fit(data.learned, data.y)

@@ -35,7 +35,7 @@ class PlainLSTM:
         weights = [*self.lstm.parameters(), *self.readout.parameters()]
         optimiser = torch.optim.Adam(weights, lr=RATE)
         targets, rounds = torch.from_numpy(y), math.ceil(len(series) / BATCH)
-        for _ in range(math.ceil(updates(len(series)) / rounds)):
+        for _ in range(math.ceil(updates(series) / rounds)):
             for some in np.array_split(rng.permutation(len(series)), rounds):
                 logits = self._logits([series[n] for n in some])
                 loss = nn.functional.cross_entropy(logits, targets[some])
@@ -83,8 +83,8 @@ class PlainLSTM:
         return self.readout(self.lstm(packed)[1][0][-1])
 
 
-def updates(n: int) -> int:
-    """Return the number of updates for ``n`` series, that of ``LSTMClassifier``."""
+def updates(series: Sequence[np.ndarray]) -> int:
+    """Return the number of updates for some series, that of ``LSTMClassifier``."""
     from carrousel.estimators.net.train import default_steps
 
-    return default_steps(n, BATCH)
+    return default_steps(np.array([len(one) for one in series]), BATCH)
