@@ -43,7 +43,7 @@ def held(path: Path) -> Iterator[None]:
     finally:
         if opened is not None:
             with contextlib.suppress(OSError):
-                place.unlink()  # while it is locked: whoever has opened it before tries again
+                place.unlink()  # while it is locked: a process that has opened it tries again
             os.close(opened)
 
 

@@ -42,7 +42,7 @@ def inspect_stream(
     """Report where the error flows in the net of a model, how long it remembers, and its faults.
 
     A copy of the model runs the rows from the model's state. Its weights are constant; running
-    means and expert rules go on. The rows are divided into windows of ``steps`` rows, the last
+    means and expert rules continue. The rows are divided into windows of ``steps`` rows, the last
     ones if there are many. Each window is a sequence of the report, which starts with the state
     that the net had there; the loss reads its last row with a target. Inputs are those of the net:
     standardised, followed by features of the expert rules. With such rules the target is what the

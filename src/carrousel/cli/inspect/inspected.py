@@ -1,4 +1,4 @@
-"""What one call of `carrousel inspect` has found, and what was inspected in words."""
+"""What one call of `carrousel inspect` has found, and a description of what was inspected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Inspected:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """Arguments of :func:`carrousel.inspection.inspect`, in words as well.
+    """Arguments of :func:`carrousel.inspection.inspect`, with descriptions.
 
     Args:
         module, inputs, loss: see there.

@@ -40,7 +40,7 @@ def data_of(config: InspectConfig, needed_for: str) -> Path:
 def read_some(
     path: Path, columns: Columns, config: InspectConfig, *, forecast: bool = False
 ) -> tuple[Table[Series], str]:
-    """Read the series of a file; return some of them, and how many they are in words.
+    """Read the series of a file; return some of them, and a text with their number.
 
     Raises:
         StoreError, CarrouselError: as :func:`carrousel.cli.estimators.reading.read_data`.
@@ -130,7 +130,7 @@ def _names(y: Array) -> list[str]:
 
 
 def classes_of(table: Table[Series]) -> str:
-    """Return which texts are which classes, in words; empty: targets are numbers."""
+    """Return a text with the classes and their numbers; empty: targets are numbers."""
     y = None if table.y is None else _joined(table)
     if y is None or y.dtype.kind in "fiub":
         return ""

@@ -16,7 +16,7 @@ def end_with_parent() -> None:
     """Start a thread that ends this process soon after its parent; once for each process.
 
     A killed parent cannot stop its workers. Otherwise they would compute to the end of their work,
-    whose results nobody stores.
+    although its results are not stored.
     """
     parent = os.getppid()
 

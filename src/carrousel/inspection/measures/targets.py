@@ -34,7 +34,7 @@ class Targets:
         mismatch: ``[N]``, error of these outputs relative to the median over shifts; near 0 where
             the target is that input.
         per_step: whether the model returns an output for each step, or one for a sequence.
-        causal: whether outputs depend on inputs of their own and earlier steps alone.
+        causal: whether outputs depend only on inputs of the same and of earlier steps.
     """
 
     shifts: Annotated[Ints, "N"]

@@ -34,7 +34,7 @@ from carrousel.inspection.pictures.findings import (
 )
 
 LOWEST, HIGHEST = 1e-16, 1e16
-"""Ends of the axis at most; a curve that goes on leaves the picture."""
+"""Ends of the axis at most; a longer curve leaves the picture."""
 
 
 def three_curves(report: Findings, axes: tuple[Axis, Axis] | None = None) -> Picture:

@@ -100,7 +100,7 @@ class Panel:
     Args:
         title: what it shows.
         x, y: axes.
-        lines: curves; empty beside an image.
+        lines: curves; empty if there is an image.
         rules: lines across.
         image: colours ``[rows, columns, 4]``, 0 to 1, the top row first; None: curves.
         height: in units of a line of text.

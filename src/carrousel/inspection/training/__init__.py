@@ -48,7 +48,7 @@ trainings pay more.
 :attr:`ReachRecorder.reports`, with all verdicts and pictures.
 
 **When it fails.** If the loss becomes NaN there is nothing to measure. The recorder warns once and
-the training goes on; ``on_error="raise"`` raises instead.
+the training continues; ``on_error="raise"`` raises instead.
 
 **Lightning and skorch.** The callbacks need to know the loss of a batch. Lightning has no function
 for it, so the callback gets one that splits a batch into the inputs and a loss of the output.

@@ -63,7 +63,7 @@ class ReachCallback(_Callback):
         return vars(self) | {"recorder_": None}  # its loss is a function that cannot be pickled
 
     def initialize(self) -> ReachCallback:
-        """Begin anew with the next batch."""
+        """Start again with the next batch."""
         self.recorder_, self.step_ = None, 0
         return self
 

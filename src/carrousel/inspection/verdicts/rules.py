@@ -43,7 +43,7 @@ CAUSES = {
     "last_output": frozenset({"batch_axis"}),
     "loss_over_padding": frozenset({"batch_axis"}),
 }
-"""Faults that explain another, which is not listed beside them."""
+"""Faults that explain another one, which is then not listed."""
 
 
 def faults(evidence: Evidence) -> tuple[Fault, ...]:

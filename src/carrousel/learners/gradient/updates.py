@@ -33,22 +33,32 @@ class GradientLanes:
         self._longest = 0
 
     def note_lengths(self, data: Sequence[Sequences | None]) -> None:
-        """Remember the longest sequence, on which the memory of BPTT depends."""
-        for part in data:
-            if part is not None:
-                self._longest = max(self._longest, int(part.lengths.max(initial=0)))
+        """Remember the longest sequence, on which the memory of BPTT depends.
+
+        Raises:
+            SettingError: it needs more memory than this process may use.
+        """
+        longest = max(
+            (int(part.lengths.max(initial=0)) for part in data if part is not None), default=0
+        )
+        if longest <= self._longest:
+            return
         check_memory(
             f"gradient {self.gradient.name!r}",
-            self.nbytes,
+            self._bytes_for(longest),
             argument="data",
-            got=f"a sequence of {self._longest:,} steps",
+            got=f"a sequence of {longest:,} steps",
             fix="take 'truncated' or 'bptt:h', or shorter sequences",
         )
+        self._longest = longest
 
     @property
     def nbytes(self) -> int:
         """Bytes of the weights and of what the gradient keeps between time steps."""
-        kept = gradient_numbers(self.network, self.gradient, self._longest)
+        return self._bytes_for(self._longest)
+
+    def _bytes_for(self, longest: int) -> int:
+        kept = gradient_numbers(self.network, self.gradient, longest)
         return self.weights.nbytes + len(self.weights) * kept * self.weights.itemsize
 
 
